@@ -1,0 +1,107 @@
+#include "framework/internal/stop_control.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "framework/base/check.h"
+#include "framework/base/log.h"
+#include "framework/base/status.h"
+#include "sched/clock.h"
+
+namespace pelton {
+namespace {
+
+// How long after the request to stop idle peers are left alone: a request of theirs may be on its way.
+constexpr absl::Duration kLongestIdleLinger = absl::Milliseconds(500);
+// How long tasks may take to end after they were cancelled.
+constexpr absl::Duration kCancelledLimit = absl::Seconds(10);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StopControl>> StopControl::Create(absl::Duration grace_period) {
+  sigset_t mask;
+  ::sigemptyset(&mask);
+  ::sigaddset(&mask, SIGTERM);
+  ::sigaddset(&mask, SIGINT);
+  const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) return ErrnoToStatus(errno, "signalfd");
+  const int ended = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ended < 0) {
+    const int error = errno;
+    ::close(signals);
+    return ErrnoToStatus(error, "eventfd");
+  }
+  sigset_t previous;
+  ::pthread_sigmask(SIG_BLOCK, &mask, &previous);
+  return std::unique_ptr<StopControl>(new StopControl(signals, ended, previous, grace_period));
+}
+
+StopControl::StopControl(int signals, int ended, const sigset_t& previous,
+                         absl::Duration grace_period)
+    : signals_(signals), ended_(ended), previous_mask_(previous), grace_period_(grace_period) {}
+
+StopControl::~StopControl() {
+  ::close(signals_);
+  ::close(ended_);
+  ::pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
+}
+
+bool StopControl::TakeSignal() {
+  signalfd_siginfo info;
+  return ::read(signals_, &info, sizeof(info)) == sizeof(info);
+}
+
+void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_stop) {
+  const MonotonicClock clock;
+  StopPhase phase = StopPhase::kNone;
+  Timestamp next = Timestamp::InfiniteFuture();  // when the next phase begins
+  Timestamp grace_end;
+  const auto enter = [&](StopPhase entered) {
+    phase = entered;
+    if (entered == StopPhase::kAccepting) {
+      grace_end = clock.Now() + grace_period_;
+      next = clock.Now() + std::min(kLongestIdleLinger, grace_period_ / 4);
+    } else if (entered == StopPhase::kIdle) {
+      next = grace_end;
+    } else {
+      next = clock.Now() + kCancelledLimit;
+    }
+    request_stop(entered);
+  };
+  while (true) {
+    pollfd events[] = {{.fd = ended_, .events = POLLIN}, {.fd = signals_, .events = POLLIN}};
+    int timeout_ms = -1;
+    if (!next.infinite()) {
+      const absl::Duration left = std::max(absl::ZeroDuration(), next - clock.Now());
+      timeout_ms = static_cast<int>(absl::ToInt64Milliseconds(left + absl::Milliseconds(1)));
+    }
+    const int result = ::poll(events, 2, timeout_ms);
+    PELTON_CHECK(result >= 0 || errno == EINTR) << "poll: " << ErrnoName(errno);
+    if (events[0].revents != 0) return;
+    if (result > 0 && events[1].revents != 0 && TakeSignal()) {
+      enter(phase == StopPhase::kNone ? StopPhase::kAccepting : StopPhase::kEverything);
+    } else if (!next.infinite() && clock.Now() >= next) {
+      if (phase == StopPhase::kEverything) {
+        LogLine(absl::StrCat("tasks did not end within ", absl::FormatDuration(kCancelledLimit),
+                             " of their cancellation; giving up"));
+        ::_exit(1);
+      }
+      enter(phase == StopPhase::kAccepting ? StopPhase::kIdle : StopPhase::kEverything);
+    }
+  }
+}
+
+void StopControl::ShardsEnded() {
+  const uint64_t one = 1;
+  PELTON_CHECK(::write(ended_, &one, sizeof(one)) == sizeof(one))
+      << "eventfd: " << ErrnoName(errno);
+}
+
+}  // namespace pelton

@@ -1,0 +1,46 @@
+// The control thread's part of a service's life: waits for signals and for the end of the shards, and paces the drain.
+
+#ifndef PELTON_FRAMEWORK_INTERNAL_STOP_CONTROL_H_
+#define PELTON_FRAMEWORK_INTERNAL_STOP_CONTROL_H_
+
+#include <signal.h>
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "sched/task_context.h"
+
+namespace pelton {
+
+class StopControl {
+ public:
+  // Blocks SIGTERM and SIGINT in the calling thread, so in those that it starts from now on, and receives them itself.
+  static absl::StatusOr<std::unique_ptr<StopControl>> Create(absl::Duration grace_period);
+  // Unblocks the signals again.
+  ~StopControl();
+  StopControl(const StopControl&) = delete;
+  StopControl& operator=(const StopControl&) = delete;
+
+  // Sleeps until ShardsEnded(). Calls request_stop(phase) as signals and the grace period demand. Ends the process with exit code 1
+  // and a line on stderr when the shards have not ended a good while after everything was cancelled.
+  void WaitUntilEnded(const std::function<void(StopPhase)>& request_stop);
+
+  // Any thread.
+  void ShardsEnded();
+
+ private:
+  StopControl(int signals, int ended, const sigset_t& previous, absl::Duration grace_period);
+
+  bool TakeSignal();
+
+  const int signals_;  // a signalfd(2)
+  const int ended_;    // an eventfd(2)
+  const sigset_t previous_mask_;
+  const absl::Duration grace_period_;
+};
+
+}  // namespace pelton
+
+#endif  // PELTON_FRAMEWORK_INTERNAL_STOP_CONTROL_H_

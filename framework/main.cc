@@ -1,0 +1,122 @@
+#include "framework/main.h"
+
+#include <algorithm>
+#include <csignal>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "framework/base/log.h"
+#include "framework/base/status.h"
+#include "framework/base/strings.h"
+#include "framework/cpu_topology.h"
+#include "framework/internal/memory_size.h"
+#include "framework/runtime.h"
+
+ABSL_FLAG(int, shards, 0, "number of shards; 0: one for each CPU that the process may use");
+ABSL_FLAG(std::string, cpus, "", "CPUs to run on, such as 0-3,8; empty: all that the process may use");
+ABSL_FLAG(std::string, driver, "auto",
+          "auto: io_uring where it works, else epoll; uring: io_uring or an error; epoll");
+ABSL_FLAG(std::string, memory, "",
+          "memory for receive buffers of all shards, such as 64M or 1G; empty: 16M for each shard. "
+          "It is taken when it is used");
+ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(10),
+          "how long requests that have begun may go on after SIGTERM or SIGINT");
+ABSL_FLAG(absl::Duration, spin, absl::Microseconds(20),
+          "how long an idle shard looks for work before it sleeps; 0: not at all");
+
+namespace pelton {
+namespace {
+
+absl::StatusOr<DriverChoice> ParseDriver(const std::string& name) {
+  if (name == "auto") return DriverChoice::kAuto;
+  if (name == "uring") return DriverChoice::kUring;
+  if (name == "epoll") return DriverChoice::kEpoll;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--driver=", name, ": expected auto, uring or epoll"));
+}
+
+// How many receive buffers each shard gets of --memory.
+absl::StatusOr<size_t> ParseChunks(const std::string& memory, size_t shards) {
+  constexpr size_t kLeast = 64;
+  constexpr size_t kMost = 32768;
+  if (memory.empty()) return io::Reactor::Options().chunks;
+  const absl::StatusOr<uint64_t> bytes = ParseMemorySize(memory);
+  if (!bytes.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--memory=", memory, ": ",
+                                                   bytes.status().message()));
+  }
+  const uint64_t chunks = *bytes / shards / io::ChunkPool::kChunkBytes;
+  if (chunks < kLeast) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--memory=", memory, ": ", shards, " shards need at least ",
+                     shards * kLeast * io::ChunkPool::kChunkBytes >> 20, "M"));
+  }
+  return std::min<uint64_t>(chunks, kMost);
+}
+
+absl::StatusOr<Runtime::Options> OptionsFromFlags() {
+  Runtime::Options options;
+  PELTON_ASSIGN_OR_RETURN(options.driver, ParseDriver(absl::GetFlag(FLAGS_driver)));
+  options.grace_period = absl::GetFlag(FLAGS_grace_period);
+  if (options.grace_period < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--grace_period: expected a duration that is not negative");
+  }
+  options.spin = absl::GetFlag(FLAGS_spin);
+  if (options.spin < absl::ZeroDuration() || options.spin > absl::Seconds(1)) {
+    return absl::InvalidArgumentError("--spin: expected a duration from 0 to 1s");
+  }
+  PELTON_ASSIGN_OR_RETURN(CpuSources sources, SystemCpuSources());
+  PELTON_ASSIGN_OR_RETURN(CpuLimits limits, ReadCpuLimits(sources));
+  ShardRequest request = {.cpus = absl::GetFlag(FLAGS_cpus)};
+  if (const int shards = absl::GetFlag(FLAGS_shards); shards != 0) request.shards = shards;
+  PELTON_ASSIGN_OR_RETURN(options.placement, PlaceShards(limits, request));
+  for (const std::string& warning : limits.warnings) LogLine(warning);
+  if (!options.placement.explanation.empty()) LogLine(options.placement.explanation);
+  PELTON_ASSIGN_OR_RETURN(options.shard.reactor.chunks,
+                          ParseChunks(absl::GetFlag(FLAGS_memory),
+                                      options.placement.cpu_of_shard.size()));
+  return options;
+}
+
+// --help shows the program's flags and the shared ones, not those of libraries.
+bool IsServiceFlag(absl::string_view file) {
+  return absl::StrContains(file, "framework/main") || !absl::StrContains(file, "absl/");
+}
+
+int Fail(const absl::Status& status) {
+  LogLine(absl::StrCat("fatal: ", status.message()));
+  return 1;
+}
+
+}  // namespace
+
+int Main(int argc, char** argv, ServeFunction serve, std::string_view usage) {
+  absl::SetProgramUsageMessage(
+      usage.empty() ? "A Pelton service." : absl::string_view(usage.data(), usage.size()));
+  absl::FlagsUsageConfig config;
+  config.contains_help_flags = &IsServiceFlag;
+  config.contains_helpshort_flags = &IsServiceFlag;
+  absl::SetFlagsUsageConfig(config);
+  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
+  if (arguments.size() > 1) {
+    return Fail(absl::InvalidArgumentError(absl::StrCat(
+        "unexpected argument \"", arguments[1], "\"; flags begin with --, see --help")));
+  }
+  // A peer that closes is an error of one connection, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  const absl::StatusOr<Runtime::Options> options = OptionsFromFlags();
+  if (!options.ok()) return Fail(options.status());
+  const absl::Status status = Runtime(*options).Run(serve);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace pelton

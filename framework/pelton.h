@@ -1,0 +1,31 @@
+// Pelton: services on every core, over io_uring. The one include that a service needs.
+//
+//   pelton::Task<absl::Status> Serve(pelton::Shard& shard);       // runs once on every shard
+//   int main(int argc, char** argv) { return pelton::Main(argc, argv, Serve); }
+
+#ifndef PELTON_FRAMEWORK_PELTON_H_
+#define PELTON_FRAMEWORK_PELTON_H_
+
+// IWYU pragma: begin_exports
+#include "framework/base/check.h"
+#include "framework/base/log.h"
+#include "framework/base/shard_id.h"
+#include "framework/base/status.h"
+#include "framework/foreign_ptr.h"
+#include "framework/main.h"
+#include "framework/on.h"
+#include "framework/shard.h"
+#include "framework/sharded.h"
+#include "io/chunk.h"
+#include "io/socket_address.h"
+#include "io/tcp_listener.h"
+#include "io/tcp_stream.h"
+#include "sched/deadline.h"
+#include "sched/preemption.h"
+#include "sched/sleep.h"
+#include "sched/task.h"
+#include "sched/task_scope.h"
+#include "sched/when.h"
+// IWYU pragma: end_exports
+
+#endif  // PELTON_FRAMEWORK_PELTON_H_

@@ -1,0 +1,162 @@
+#include "framework/runtime.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <barrier>
+#include <csignal>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "framework/base/check.h"
+#include "framework/base/log.h"
+#include "framework/base/status.h"
+#include "framework/internal/stop_control.h"
+#include "framework/shard_loop.h"
+#include "io/epoll/epoll_driver.h"
+#include "io/uring/uring_driver.h"
+#include "sched/clock.h"
+
+namespace pelton {
+namespace {
+
+// Prints the one line by which tools and people find a service.
+void AnnounceListener(void* driver_name, const SocketAddress& address, uint32_t shards) {
+  const std::string line =
+      absl::StrCat("listening on ", address.ToString(), " shards=", shards,
+                   " driver=", static_cast<const char*>(driver_name), "\n");
+  [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size());
+}
+
+void PinThread(const ShardPlacement& placement, uint32_t shard) {
+  const std::string name = absl::StrCat("shard-", shard);
+  ::pthread_setname_np(::pthread_self(), name.c_str());
+  if (!placement.pins_threads) return;
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(placement.cpu_of_shard[shard], &cpus);
+  const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof(cpus), &cpus);
+  if (error != 0) {
+    LogLine(absl::StrCat("shard ", shard, ": cannot pin to CPU ", placement.cpu_of_shard[shard],
+                         ": ", ErrnoName(error), "; running unpinned"));
+  }
+}
+
+// The threads of a service, all on one kind of driver.
+template <io::Driver D>
+class ShardThreads {
+ public:
+  ShardThreads(const Runtime::Options& options, const ServeFunction& serve)
+      : options_(options),
+        serve_(serve),
+        shards_(static_cast<uint32_t>(options.placement.cpu_of_shard.size())),
+        group_(shards_, &AnnounceListener, const_cast<char*>(D::kName)),
+        drivers_(shards_),
+        ready_(shards_) {}
+
+  absl::Status Run() {
+    PELTON_ASSIGN_OR_RETURN(std::unique_ptr<StopControl> control,
+                            StopControl::Create(options_.grace_period));
+    control_ = control.get();
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
+    control->WaitUntilEnded([this](StopPhase phase) {
+      group_.RequestStop(phase);
+      WakeAll();
+    });
+    for (std::thread& thread : threads) thread.join();
+    return group_.first_error();
+  }
+
+ private:
+  void RunOne(uint32_t index) {
+    PinThread(options_.placement, index);
+    RunPinned(index);
+    if (running_.fetch_sub(1) == 1) control_->ShardsEnded();
+  }
+
+  void RunPinned(uint32_t index) {
+    const MonotonicClock clock;
+    Shard::Options shard_options = options_.shard;
+    shard_options.reactor.shard = ShardId(index);
+    shard_options.reactor.listeners = &group_.listeners();
+    // Made by the thread that uses them: their memory is near it.
+    Shard shard(group_, ShardId(index), clock, shard_options);
+    absl::StatusOr<std::unique_ptr<D>> driver = D::Create(shard.reactor());
+    if (driver.ok()) {
+      drivers_[index] = driver->get();
+      const Shard::Binding binding(shard);
+      shard.Start(serve_);
+    } else {
+      group_.Fail(absl::Status(driver.status().code(),
+                               absl::StrCat("shard ", index, ": ", driver.status().message())));
+    }
+    // From here on every driver can be woken.
+    ready_.arrive_and_wait();
+    if (AllDriversReady()) {
+      const int64_t spin_ns =
+          options_.placement.shares_cpu ? 0 : absl::ToInt64Nanoseconds(options_.spin);
+      D& own = **driver;
+      RunShard(
+          shard, own, spin_ns, [this, &own](uint32_t to) { own.WakePeer(*drivers_[to]); },
+          [this] { WakeAll(); });
+    } else if (driver.ok()) {
+      shard.Abort();
+    }
+    ended_.arrive_and_wait();  // a shard may be woken until all have ended
+  }
+
+  bool AllDriversReady() const {
+    for (const D* driver : drivers_) {
+      if (driver == nullptr) return false;
+    }
+    return true;
+  }
+
+  void WakeAll() {
+    SleepFlag::FullBarrier();
+    for (uint32_t i = 0; i < shards_; ++i) {
+      if (group_.exchange().sleep_flag(i).ClaimWake()) drivers_[i]->Wake();
+    }
+  }
+
+  const Runtime::Options& options_;
+  const ServeFunction& serve_;
+  const uint32_t shards_;
+  ShardGroup group_;
+  StopControl* control_ = nullptr;
+  std::vector<D*> drivers_;  // written before ready_, read after it
+  std::barrier<> ready_;
+  std::barrier<> ended_{static_cast<std::ptrdiff_t>(shards_)};
+  std::atomic<uint32_t> running_{shards_};
+};
+
+// Whether io_uring works here, asked with a ring of the size that the shards need.
+absl::Status TryUring() {
+  return io::Ring::Create(io::UringDriver::kSubmissionEntries).status();
+}
+
+}  // namespace
+
+absl::Status Runtime::Run(const ServeFunction& serve) {
+  PELTON_CHECK(!options_.placement.cpu_of_shard.empty()) << "a runtime without shards";
+  DriverChoice driver = options_.driver;
+  if (driver != DriverChoice::kEpoll) {
+    const absl::Status works = TryUring();
+    if (!works.ok() && driver == DriverChoice::kUring) return works;
+    if (!works.ok()) {
+      LogLine(absl::StrCat(works.message(),
+                           ". Using epoll. To silence this, pass --driver=epoll."));
+      driver = DriverChoice::kEpoll;
+    }
+  }
+  if (driver == DriverChoice::kEpoll) return ShardThreads<io::EpollDriver>(options_, serve).Run();
+  return ShardThreads<io::UringDriver>(options_, serve).Run();
+}
+
+}  // namespace pelton

@@ -1,0 +1,97 @@
+#include "framework/shard.h"
+
+#include <exception>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "framework/base/check.h"
+
+namespace pelton {
+
+Shard::Shard(ShardGroup& group, ShardId id, const Clock& clock, const Options& options)
+    : group_(group),
+      id_(id),
+      scheduler_(clock, options.scheduler),
+      reactor_(options.reactor),
+      mail_(group.exchange(), id),
+      root_(nullptr) {
+  group_.ShardBusy();
+}
+
+Shard::~Shard() {
+  const Binding binding(*this);
+  service_.reset();
+  visitors_.reset();
+}
+
+void Shard::Start(const ServeFunction& serve) {
+  // The scopes' frames are this shard's, so they are made by it.
+  service_.emplace(&root_, TaskScope::Options{});
+  visitors_.emplace(&root_, TaskScope::Options{});
+  group_.ServiceStarted();
+  service_->Spawn(&Shard::Serve, std::ref(*this), serve);
+}
+
+Task<absl::Status> Shard::Serve(Shard& shard, ServeFunction serve) {
+  absl::Status status;
+  if (shard.aborted_) co_return status;
+  try {
+    status = co_await serve(shard);
+  } catch (...) {
+    status = absl::InternalError(absl::StrCat("the service ended by an exception: ",
+                                              DescribeException(std::current_exception())));
+  }
+  // What a stop interrupted has not failed.
+  const bool stopped = shard.root_.StoppedFrom(StopPhase::kAccepting) &&
+                       (absl::IsCancelled(status) || absl::IsUnavailable(status));
+  if (!status.ok() && !stopped) {
+    shard.group_.Fail(absl::Status(
+        status.code(), absl::StrCat("shard ", shard.id_.index(), ": ", status.message())));
+  }
+  co_return absl::OkStatus();
+}
+
+void Shard::Abort() {
+  const Binding binding(*this);
+  aborted_ = true;
+  scheduler_.BeginTurn();
+  scheduler_.RunReady();
+}
+
+void Shard::BeginTurn() {
+  scheduler_.BeginTurn();
+  frames_.DrainRemote();
+  const StopPhase requested = group_.requested_stop();
+  if (requested == stop_seen_) [[likely]]
+    return;
+  stop_seen_ = requested;
+  root_.Stop(requested, requested == StopPhase::kEverything ? StopReason::kCancelled
+                                                            : StopReason::kDraining);
+}
+
+bool Shard::Finished(bool& changed) {
+  changed = false;
+  if (!service_ended_ && service_->live() == 0) {
+    service_ended_ = true;
+    group_.ServiceEnded();
+    changed = true;
+  }
+  if (!group_.ServicesEnded()) return false;
+  if (visitors_->live() > 0 && !visitors_->context().StoppedFrom(StopPhase::kEverything)) {
+    visitors_->Cancel();
+  }
+  const bool at_rest = service_ended_ && visitors_->live() == 0 && !mail_.HasUnsent() &&
+                       reactor_.in_flight() == 0 && !scheduler_.HasReady();
+  if (at_rest != at_rest_) {
+    at_rest_ = at_rest;
+    changed = true;
+    if (at_rest) {
+      group_.ShardAtRest();
+    } else {
+      group_.ShardBusy();
+    }
+  }
+  return at_rest && group_.AllAtRest();
+}
+
+}  // namespace pelton

@@ -1,0 +1,28 @@
+#include "framework/shard_group.h"
+
+namespace pelton {
+
+ShardGroup::ShardGroup(uint32_t shards, io::ListenerRegistry::Announce announce, void* argument)
+    : exchange_(shards), listeners_(shards, announce, argument) {}
+
+void ShardGroup::RequestStop(StopPhase phase) {
+  uint8_t current = requested_stop_.load();
+  const uint8_t wanted = static_cast<uint8_t>(phase);
+  while (current < wanted && !requested_stop_.compare_exchange_weak(current, wanted)) {
+  }
+}
+
+void ShardGroup::Fail(const absl::Status& status) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (first_error_.ok()) first_error_ = status;
+  }
+  RequestStop(StopPhase::kEverything);
+}
+
+absl::Status ShardGroup::first_error() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return first_error_;
+}
+
+}  // namespace pelton

@@ -1,0 +1,64 @@
+// What the shards of one runtime share: the mail exchange, the requests to stop, and who is still at work.
+//
+// Shard affinity: any thread. Everything here is either immutable or atomic, and written at the start and the end of a service, not
+// per request.
+
+#ifndef PELTON_FRAMEWORK_SHARD_GROUP_H_
+#define PELTON_FRAMEWORK_SHARD_GROUP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "absl/status/status.h"
+#include "framework/mail.h"
+#include "io/listener_registry.h"
+#include "sched/task_context.h"
+
+namespace pelton {
+
+class ShardGroup {
+ public:
+  ShardGroup(uint32_t shards, io::ListenerRegistry::Announce announce, void* argument);
+
+  uint32_t shards() const { return exchange_.shards(); }
+  MailExchange& exchange() { return exchange_; }
+  io::ListenerRegistry& listeners() { return listeners_; }
+
+  // Asks all shards to stop from `phase` on; they see it in their next turn. The caller wakes them.
+  void RequestStop(StopPhase phase);
+  StopPhase requested_stop() const {
+    return static_cast<StopPhase>(requested_stop_.load(std::memory_order_acquire));
+  }
+
+  // Records that a shard's service has failed; the first error wins. Stops all shards.
+  void Fail(const absl::Status& status);
+  absl::Status first_error();
+
+  // A shard's service begins or has returned.
+  void ServiceStarted() { services_.fetch_add(1); }
+  void ServiceEnded() { services_.fetch_sub(1); }
+  bool ServicesEnded() const { return services_.load() == 0; }
+
+  // A shard has something to do for others or itself, or has not. Work that crosses shards always keeps one of them busy, or is
+  // counted as a post, so that all being at rest is final.
+  void ShardBusy() { busy_.fetch_add(1); }
+  void ShardAtRest() { busy_.fetch_sub(1); }
+  void PostSent() { posts_.fetch_add(1); }
+  void PostDelivered() { posts_.fetch_sub(1); }
+  bool AllAtRest() const { return busy_.load() == 0 && posts_.load() == 0; }
+
+ private:
+  MailExchange exchange_;
+  io::ListenerRegistry listeners_;
+  std::atomic<uint8_t> requested_stop_{0};
+  std::atomic<uint32_t> services_{0};
+  std::atomic<uint32_t> busy_{0};
+  std::atomic<uint64_t> posts_{0};
+  std::mutex mutex_;
+  absl::Status first_error_;  // guarded by mutex_
+};
+
+}  // namespace pelton
+
+#endif  // PELTON_FRAMEWORK_SHARD_GROUP_H_

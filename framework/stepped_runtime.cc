@@ -1,0 +1,124 @@
+#include "framework/stepped_runtime.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "framework/base/check.h"
+#include "framework/shard_loop.h"
+
+namespace pelton {
+namespace {
+
+// How long real I/O that is in flight may take before a timer overtakes it, and before a service without timers counts as stuck.
+constexpr int64_t kPatienceNs = 2'000'000;
+constexpr int64_t kStuckNs = 10'000'000'000;
+
+}  // namespace
+
+SteppedRuntime::SteppedRuntime(const Options& options)
+    : group_(options.shards, [](void*, const SocketAddress&, uint32_t) {}, nullptr),
+      members_(options.shards),
+      order_(options.shards),
+      random_state_(options.seed) {
+  std::iota(order_.begin(), order_.end(), 0);
+  for (uint32_t i = 0; i < options.shards; ++i) {
+    Shard::Options shard_options = options.shard;
+    shard_options.reactor.shard = ShardId(i);
+    shard_options.reactor.listeners = &group_.listeners();
+    members_[i].shard = std::make_unique<Shard>(group_, ShardId(i), clock_, shard_options);
+    absl::StatusOr<std::unique_ptr<io::EpollDriver>> driver =
+        io::EpollDriver::Create(members_[i].shard->reactor());
+    PELTON_CHECK(driver.ok()) << driver.status().ToString();
+    members_[i].driver = *std::move(driver);
+  }
+}
+
+SteppedRuntime::~SteppedRuntime() = default;
+
+absl::Status SteppedRuntime::Run(const ServeFunction& serve) {
+  Start(serve);
+  while (Step()) {
+  }
+  if (!ended_) {
+    // Nothing will ever resume these tasks, so the shards cannot be destroyed: this is a defect of the program under test.
+    PELTON_FATAL() << "the service is stuck: its tasks wait, and no timer, message or I/O will "
+                      "wake them";
+  }
+  return status();
+}
+
+void SteppedRuntime::Start(const ServeFunction& serve) {
+  for (Member& member : members_) {
+    const Shard::Binding binding(*member.shard);
+    member.shard->Start(serve);
+  }
+}
+
+// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+uint64_t SteppedRuntime::NextRandom() {
+  uint64_t z = (random_state_ += 0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+void SteppedRuntime::RunTurns() {
+  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[NextRandom() % i]);
+  for (uint32_t index : order_) {
+    Member& member = members_[index];
+    const Shard::Binding binding(*member.shard);
+    RunTurn(*member.shard, *member.driver, [](uint32_t) {});
+    bool changed;
+    member.finished = member.shard->Finished(changed);
+  }
+}
+
+bool SteppedRuntime::AnyWork() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.shard->HasWork() || member.shard->HasArrivals();
+  });
+}
+
+bool SteppedRuntime::Step() {
+  if (ended_) return false;
+  RunTurns();
+  if (std::all_of(members_.begin(), members_.end(),
+                  [](const Member& member) { return member.finished; })) {
+    ended_ = true;
+    return false;
+  }
+  if (AnyWork() || group_.ServicesEnded()) return true;
+  return AwaitCompletions() || AdvanceClock();
+}
+
+bool SteppedRuntime::AwaitCompletions() {
+  const bool in_flight = std::any_of(
+      members_.begin(), members_.end(),
+      [](const Member& member) { return member.shard->reactor().in_flight() > 0; });
+  if (!in_flight) return false;
+  const bool timers = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return !member.shard->scheduler().NextTimer().infinite();
+  });
+  const MonotonicClock real;
+  const Timestamp end = real.Now() + absl::Nanoseconds(timers ? kPatienceNs : kStuckNs);
+  constexpr int64_t kPollNs = 100'000;
+  do {
+    for (Member& member : members_) {
+      if (member.shard->reactor().in_flight() == 0) continue;
+      member.driver->Wait(kPollNs);
+      if (member.driver->HasCompletions()) return true;
+    }
+  } while (real.Now() < end);
+  return false;
+}
+
+bool SteppedRuntime::AdvanceClock() {
+  Timestamp next = Timestamp::InfiniteFuture();
+  for (Member& member : members_) next = std::min(next, member.shard->scheduler().NextTimer());
+  if (next.infinite()) return false;
+  clock_.AdvanceTo(next);
+  return true;
+}
+
+}  // namespace pelton

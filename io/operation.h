@@ -1,0 +1,84 @@
+// An I/O operation as data: what a driver needs to start it, and where its result goes.
+//
+// Whoever wants I/O fills in an Operation and hands it to the shard's Reactor; at the end of the turn the driver turns all that
+// were handed in into system calls, and completes them in a later turn. An operation does not know which driver serves it.
+//
+// Shard affinity: the shard of the Reactor it was started on.
+// Ownership: its owner keeps it alive, and keeps alive what it points to, from Start() to its final completion. It lies in the
+// frame of the awaiting coroutine or in a connection's record; starting it allocates nothing.
+// Invariants: 1. exactly one final completion per start, also when it is cancelled and at shutdown; a multishot operation has
+// completions with `more` before it; 2. OnCompletion() resumes nothing: it makes tasks ready.
+
+#ifndef PELTON_IO_OPERATION_H_
+#define PELTON_IO_OPERATION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pelton::io {
+
+// The table of operation kinds. Each driver implements all of them.
+enum class OperationKind : uint8_t {
+  kNop,           // completes with 0
+  kAccept,        // accepts on `descriptor`, an O_NONBLOCK one; result: a new descriptor; multishot
+  kConnect,       // connects `descriptor`, an O_NONBLOCK one, to the sockaddr at `address`, `length` bytes long
+  kReceive,       // receives up to `length` bytes into `address`; result: bytes, 0 at the end
+  kReceiveChunk,  // receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
+  kSend,          // sends `length` bytes from `address`; result: bytes, at least 1
+  kSendMessage,   // sends the msghdr at `address`; result: bytes, at least 1
+  kClose,         // closes `descriptor`; no operation on it may be in flight. One that was ever used here is closed so
+};
+inline constexpr int kOperationKinds = 8;
+
+// The name of a kind, for messages.
+const char* OperationKindName(OperationKind kind);
+
+// What came of an operation.
+struct Completion {
+  static constexpr uint16_t kNoChunk = 0xffff;
+
+  int32_t result;             // what the table above says, or a negative errno
+  bool more = false;          // the operation goes on and will complete again
+  uint16_t chunk = kNoChunk;  // the chunk that holds the bytes; the receiver owns it
+};
+
+class Operation {
+ public:
+  enum class State : uint8_t {
+    kIdle,      // its owner's
+    kPending,   // handed in, not started
+    kInFlight,  // the driver's
+    kStarved,   // waits for a free chunk
+  };
+
+  explicit Operation(OperationKind kind) : kind(kind) {}
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  // Called by the driver's reap, once for each completion. The final one (`more` is false) finds the operation idle: it may be
+  // started again, or destroyed, from here.
+  virtual void OnCompletion(const Completion& completion) = 0;
+
+  bool idle() const { return state == State::kIdle; }
+
+  // What to do; written by the owner while idle.
+  OperationKind kind;
+  bool multishot = false;  // may complete many times, where the kernel can
+  // How far it is; written by the Reactor and the driver.
+  State state = State::kIdle;
+  bool cancel_requested = false;
+  int descriptor = -1;
+  void* address = nullptr;
+  uint32_t length = 0;
+  bool cancel_queued = false;  // stands in the Reactor's queue of cancellations
+  Operation* next = nullptr;  // link in the one queue that holds it
+
+ protected:
+  ~Operation() = default;
+};
+
+static_assert(sizeof(Operation) == 40, "most live in coroutine frames: keep it within a cache line");
+
+}  // namespace pelton::io
+
+#endif  // PELTON_IO_OPERATION_H_

@@ -1,0 +1,90 @@
+#include "io/reactor.h"
+
+#include <cerrno>
+
+namespace pelton::io {
+
+const char* OperationKindName(OperationKind kind) {
+  static constexpr const char* kNames[] = {"nop",           "accept", "connect",      "receive",
+                                           "receive_chunk", "send",   "send_message", "close"};
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kOperationKinds);
+  return kNames[static_cast<int>(kind)];
+}
+
+Reactor::Reactor(const Options& options) : options_(options), chunks_(options.chunks) {
+  static_assert(kNoChunkFree == ENOBUFS);
+}
+
+Reactor::~Reactor() {
+  PELTON_CHECK(in_flight_ == 0) << in_flight_ << " operations in flight outlive their reactor";
+}
+
+void Reactor::Cancel(Operation& operation) {
+  if (operation.idle() || operation.cancel_requested) return;
+  operation.cancel_requested = true;
+  ++statistics_.cancelled;
+  switch (operation.state) {
+    case Operation::State::kInFlight:
+      operation.cancel_queued = true;
+      cancellations_.PushBack(operation);
+      break;
+    case Operation::State::kStarved:
+      starved_.Remove(operation);
+      operation.state = Operation::State::kPending;
+      pending_.PushBack(operation);
+      break;
+    case Operation::State::kPending:  // TakePending() completes it
+    case Operation::State::kIdle:
+      break;
+  }
+}
+
+Operation* Reactor::TakePending() {
+  while (Operation* operation = pending_.PopFront()) {
+    operation->state = Operation::State::kInFlight;
+    if (!operation->cancel_requested) [[likely]]
+      return operation;
+    Complete(*operation, {.result = -ECANCELED});
+  }
+  return nullptr;
+}
+
+void Reactor::DropCancellation(Operation& operation) {
+  operation.cancel_queued = false;
+  const bool was_queued = cancellations_.Remove(operation);
+  PELTON_DCHECK(was_queued);
+}
+
+void Reactor::Starve(Operation& operation) {
+  ++statistics_.starved;
+  if (operation.cancel_requested) {
+    operation.state = Operation::State::kIdle;
+    --in_flight_;
+    return operation.OnCompletion({.result = -ECANCELED});
+  }
+  operation.state = Operation::State::kStarved;
+  starved_.PushBack(operation);
+}
+
+void Reactor::FeedStarvedSlow() {
+  // Not one for each chunk that is released: a receive that is started needs no chunk until bytes arrive, or ever, and those behind
+  // it would wait in vain. Each that starts leaves the queue, so this comes to an end.
+  OperationQueue fed;
+  for (size_t chunks = chunks_.available(); chunks > 0; --chunks) {
+    Operation* operation = starved_.PopFront();
+    if (operation == nullptr) break;
+    operation->state = Operation::State::kPending;
+    fed.PushBack(*operation);
+  }
+  fed.Append(pending_);
+  pending_.Append(fed);
+}
+
+void Reactor::Retry(Operation& operation) {
+  PELTON_DCHECK(operation.state == Operation::State::kInFlight);
+  if (operation.cancel_requested) return Complete(operation, {.result = -ECANCELED});
+  operation.state = Operation::State::kPending;
+  pending_.PushBack(operation);
+}
+
+}  // namespace pelton::io

@@ -1,0 +1,133 @@
+// The I/O state of one shard that does not depend on the driver: what is to be started, what is to be cancelled, and the receive
+// buffers. Awaiters hand operations in here; a driver takes them out once a turn.
+//
+// Shard affinity: one Reactor per shard, touched by that shard alone; Current() is switched by the runtime.
+// Invariants: 1. an operation is in at most one queue; 2. a cancellation that is queued refers to an
+// operation in flight; 3. in_flight() is 0 when the Reactor dies (checked).
+// Cost: O(1) each, no allocation.
+
+#ifndef PELTON_IO_REACTOR_H_
+#define PELTON_IO_REACTOR_H_
+
+#include <cstdint>
+
+#include "framework/base/compiler.h"
+#include "framework/base/intrusive_list.h"
+#include "io/chunk.h"
+#include "framework/base/shard_id.h"
+#include "io/operation.h"
+
+namespace pelton::io {
+
+class ListenerRegistry;
+
+using OperationQueue = IntrusiveQueue<Operation, &Operation::next>;
+
+class Reactor {
+ public:
+  struct Options {
+    size_t chunks = 1024;  // receive buffers of 16 KiB; memory is taken when they are used
+    // Whether streams keep a multishot receive armed while they live, where the kernel can, or arm one receive per read.
+    bool multishot_receive = false;
+    // The shard's name, and where the shards of a service agree on their listeners; null when there is but one shard.
+    ShardId shard = ShardId(0);
+    ListenerRegistry* listeners = nullptr;
+  };
+  struct Statistics {
+    uint64_t started = 0;             // operations handed in
+    uint64_t cancelled = 0;           // cancellations asked for
+    uint64_t starved = 0;             // receives that had to wait for a free chunk
+    uint64_t connections_opened = 0;  // TCP connections accepted or made
+    uint64_t connections_closed = 0;
+    uint64_t accept_pauses = 0;       // times that accepting paused for want of descriptors
+  };
+
+  Reactor() : Reactor(Options()) {}
+  explicit Reactor(const Options& options);
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  static Reactor* Current() { return current_; }
+  static Reactor* Exchange(Reactor* reactor) { return std::exchange(current_, reactor); }
+
+  // Hands an operation in. REQUIRES: it is idle, and lives until its final completion.
+  void Start(Operation& operation) {
+    PELTON_DCHECK(operation.idle());
+    operation.state = Operation::State::kPending;
+    operation.cancel_requested = false;
+    ++in_flight_;
+    ++statistics_.started;
+    pending_.PushBack(operation);
+  }
+
+  // Asks a started operation to complete soon, with -ECANCELED unless it completes by itself first. Idempotent; its owner still
+  // has to wait for the final completion.
+  void Cancel(Operation& operation);
+
+  // How many operations have been handed in and have not completed finally.
+  uint64_t in_flight() const { return in_flight_; }
+
+  ChunkPool& chunks() { return chunks_; }
+  const Options& options() const { return options_; }
+  Statistics& statistics() { return statistics_; }
+
+  // For drivers --------------------------------------------------------------------------------------------------------------
+
+  // Starts receives that starved again, oldest first and before what was handed in since, one for each chunk that is to be had.
+  // A driver calls it once in each Submit(), before TakePending().
+  void FeedStarved() {
+    if (!starved_.empty()) [[unlikely]] FeedStarvedSlow();
+  }
+  // The next operation to start, now in flight; null when there is none. Completes those that were cancelled before they began.
+  Operation* TakePending();
+  // Takes an operation in flight back, to start it again with the next Submit(): what the driver had waited for proved false.
+  void Retry(Operation& operation);
+  // The next operation in flight that is to be cancelled; null when there is none.
+  Operation* TakeCancellation() {
+    Operation* operation = cancellations_.PopFront();
+    if (operation != nullptr) operation->cancel_queued = false;
+    return operation;
+  }
+  // Whether the next Submit() would find something to do.
+  bool HasWork() const {
+    return !pending_.empty() || !cancellations_.empty() ||
+           (!starved_.empty() && chunks_.available() > 0);
+  }
+
+  // Delivers a completion. A receive that found no chunk (-ENOBUFS) is not delivered: it starts again when a chunk is free.
+  void Complete(Operation& operation, const Completion& completion) {
+    PELTON_DCHECK(operation.state == Operation::State::kInFlight);
+    if (!completion.more) {
+      if (operation.cancel_queued) [[unlikely]] DropCancellation(operation);
+      if (completion.result == -kNoChunkFree && operation.kind == OperationKind::kReceiveChunk)
+          [[unlikely]] {
+        return Starve(operation);
+      }
+      operation.state = Operation::State::kIdle;
+      --in_flight_;
+    }
+    operation.OnCompletion(completion);
+  }
+
+ private:
+  static constexpr int kNoChunkFree = 105;  // ENOBUFS
+
+  void DropCancellation(Operation& operation);
+  void Starve(Operation& operation);
+  void FeedStarvedSlow();
+
+  static inline PELTON_SHARD_LOCAL Reactor* current_ = nullptr;
+
+  OperationQueue pending_;
+  OperationQueue cancellations_;
+  OperationQueue starved_;
+  uint64_t in_flight_ = 0;
+  Statistics statistics_;
+  const Options options_;
+  ChunkPool chunks_;
+};
+
+}  // namespace pelton::io
+
+#endif  // PELTON_IO_REACTOR_H_

@@ -1,0 +1,150 @@
+#include "io/uring/probe.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <optional>
+
+namespace pelton::io {
+namespace {
+
+constexpr int kProbeGroup = 1;
+constexpr int64_t kProbeTimeoutNs = 100'000'000;
+
+// A descriptor that is closed at the end of its scope.
+class ProbeDescriptor {
+ public:
+  explicit ProbeDescriptor(int fd) : fd_(fd) {}
+  ~ProbeDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  ProbeDescriptor(const ProbeDescriptor&) = delete;
+  ProbeDescriptor& operator=(const ProbeDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct Outcome {
+  int result;
+  unsigned flags;
+};
+
+// Waits for the next completion and takes it.
+std::optional<Outcome> NextCompletion(Ring& ring) {
+  if (!ring.HasCompletions()) ring.Enter(/*wait=*/true, kProbeTimeoutNs);
+  std::optional<Outcome> first;
+  ring.ForEachCompletion([&first](const io_uring_cqe& completion) {
+    if (!first.has_value()) first = {completion.res, completion.flags};
+  });
+  return first;
+}
+
+// Cancels everything in flight and takes all final completions, so that the next probe starts clean.
+void CancelAll(Ring& ring) {
+  io_uring_sqe* entry = ring.NextEntry();
+  ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY);
+  ring.Enter(/*wait=*/true, kProbeTimeoutNs);
+  ring.ForEachCompletion([](const io_uring_cqe&) {});
+  ring.Enter(/*wait=*/false, 0);
+  ring.ForEachCompletion([](const io_uring_cqe&) {});
+}
+
+bool TryMultishotAccept(Ring& ring) {
+  ProbeDescriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ProbeDescriptor client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof(sa_family_t);  // the kernel chooses an abstract name
+  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return false;
+  if (::listen(listener.get(), 1) != 0) return false;
+  size = sizeof(address);
+  if (::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return false;
+  }
+  if (::connect(client.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return false;
+  io_uring_sqe* entry = ring.NextEntry();
+  ::io_uring_prep_multishot_accept(entry, listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
+  const std::optional<Outcome> completion = NextCompletion(ring);
+  bool works = false;
+  if (completion.has_value() && completion->result >= 0) {
+    ProbeDescriptor accepted(completion->result);
+    works = (completion->flags & IORING_CQE_F_MORE) != 0;
+  }
+  if (works) CancelAll(ring);
+  return works;
+}
+
+bool TryMultishotReceive(Ring& ring) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
+  ProbeDescriptor reader(pair[0]);
+  ProbeDescriptor writer(pair[1]);
+  if (::send(writer.get(), "x", 1, 0) != 1) return false;
+  io_uring_sqe* entry = ring.NextEntry();
+  ::io_uring_prep_recv_multishot(entry, reader.get(), nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = kProbeGroup;
+  const std::optional<Outcome> completion = NextCompletion(ring);
+  const bool works = completion.has_value() && completion->result == 1 &&
+                     (completion->flags & IORING_CQE_F_MORE) != 0;
+  if (works) CancelAll(ring);
+  return works;
+}
+
+// A buffer ring with one small buffer; a multishot receive is tried on it.
+void TryBufferRing(Ring& ring, UringCapabilities& found) {
+  constexpr unsigned kEntries = 2;
+  char buffers[kEntries][16];
+  io_uring_buf_ring* memory = MapBufferRing(kEntries);
+  if (memory == nullptr) return;
+  if (RegisterBufferRingAt(ring, memory, kEntries, kProbeGroup) == 0) {
+    found.buffer_ring = true;
+    for (unsigned i = 0; i < kEntries; ++i) {
+      ::io_uring_buf_ring_add(memory, buffers[i], sizeof(buffers[i]), static_cast<uint16_t>(i),
+                              kEntries - 1, static_cast<int>(i));
+    }
+    ::io_uring_buf_ring_advance(memory, kEntries);
+    found.multishot_receive = TryMultishotReceive(ring);
+    ::io_uring_unregister_buf_ring(&ring.raw(), kProbeGroup);
+  }
+  ::munmap(memory, kEntries * sizeof(io_uring_buf));
+}
+
+}  // namespace
+
+UringCapabilities ProbeCapabilities(Ring& ring) {
+  UringCapabilities found = {.multishot_accept = false,
+                             .multishot_receive = false,
+                             .buffer_ring = false,
+                             .message_ring = false};
+  found.multishot_accept = TryMultishotAccept(ring);
+  TryBufferRing(ring, found);
+  if (io_uring_probe* operations = ::io_uring_get_probe_ring(&ring.raw())) {
+    found.message_ring = ::io_uring_opcode_supported(operations, IORING_OP_MSG_RING) != 0;
+    ::io_uring_free_probe(operations);
+  }
+  return found;
+}
+
+io_uring_buf_ring* MapBufferRing(unsigned entries) {
+  void* memory = ::mmap(nullptr, entries * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  auto* buffers = static_cast<io_uring_buf_ring*>(memory);
+  ::io_uring_buf_ring_init(buffers);
+  return buffers;
+}
+
+int RegisterBufferRingAt(Ring& ring, io_uring_buf_ring* buffers, unsigned entries, int group) {
+  io_uring_buf_reg registration = {};
+  registration.ring_addr = reinterpret_cast<uintptr_t>(buffers);
+  registration.ring_entries = entries;
+  registration.bgid = static_cast<uint16_t>(group);
+  return ::io_uring_register_buf_ring(&ring.raw(), &registration, 0);
+}
+
+}  // namespace pelton::io

@@ -1,0 +1,278 @@
+#include "io/uring/uring_driver.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "framework/base/check.h"
+#include "framework/base/status.h"
+#include "io/driver.h"
+#include "io/uring/probe.h"
+
+namespace pelton::io {
+
+static_assert(Driver<UringDriver>);
+
+namespace {
+
+// What a completion belongs to: the address of its operation, with the kind of entry in the low bits.
+constexpr uint64_t kOperationTag = 0;
+constexpr uint64_t kPollTag = 1;  // a poll that stands in for a receive into a chunk
+constexpr uint64_t kTagMask = 7;
+static_assert(alignof(Operation) > kTagMask);
+
+// Entries without an operation.
+constexpr uint64_t kIgnored = 2;  // cancellations and outgoing messages: their target tells the outcome
+constexpr uint64_t kWakeup = 10;
+constexpr uint64_t kMessage = 18;
+
+constexpr int kBufferGroup = 0;
+// Chunks given to the kernel to begin with. Few stay hot in the caches; the number doubles when a turn needs more.
+constexpr unsigned kInitialProvided = 64;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reactor,
+                                                                 UringCapabilities wanted) {
+  PELTON_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Create(kSubmissionEntries));
+  const int event_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event_descriptor < 0) return ErrnoToStatus(errno, "eventfd for wake-ups");
+  std::unique_ptr<UringDriver> driver(
+      new UringDriver(std::move(ring), reactor, event_descriptor));
+  driver->Probe(wanted);
+  if (driver->capabilities_.buffer_ring) driver->RegisterBufferRing();
+  return driver;
+}
+
+UringDriver::UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor)
+    : ring_(std::move(ring)),
+      reactor_(reactor),
+      chunks_(reactor.chunks()),
+      event_descriptor_(event_descriptor) {}
+
+UringDriver::~UringDriver() {
+  // The kernel lets go of the armed wake-up when the ring goes.
+  if (buffer_ring_ != nullptr) UnregisterBufferRing();
+  ring_.reset();
+  ::close(event_descriptor_);
+}
+
+void UringDriver::Probe(const UringCapabilities& wanted) {
+  const UringCapabilities found = ProbeCapabilities(*ring_);
+  capabilities_ = {
+      .multishot_accept = wanted.multishot_accept && found.multishot_accept,
+      .multishot_receive = wanted.multishot_receive && found.multishot_receive,
+      .buffer_ring = wanted.buffer_ring && found.buffer_ring,
+      .message_ring = wanted.message_ring && found.message_ring,
+  };
+}
+
+void UringDriver::RegisterBufferRing() {
+  const unsigned entries = std::bit_ceil(static_cast<unsigned>(chunks_.size()));
+  io_uring_buf_ring* memory = MapBufferRing(entries);
+  if (memory == nullptr || RegisterBufferRingAt(*ring_, memory, entries, kBufferGroup) != 0) {
+    if (memory != nullptr) ::munmap(memory, entries * sizeof(io_uring_buf));
+    capabilities_.buffer_ring = capabilities_.multishot_receive = false;
+    return;
+  }
+  buffer_ring_ = memory;
+  buffer_ring_entries_ = entries;
+  provided_target_ = std::min(kInitialProvided, static_cast<unsigned>(chunks_.size()));
+}
+
+void UringDriver::UnregisterBufferRing() {
+  ::io_uring_unregister_buf_ring(&ring_->raw(), kBufferGroup);
+  for (; chunks_.provided() > 0; chunks_.CountReturned()) {
+    const unsigned oldest = buffer_ring_tail_ - static_cast<unsigned>(chunks_.provided());
+    chunks_.Release(buffer_ring_->bufs[oldest & (buffer_ring_entries_ - 1)].bid);
+  }
+  ::munmap(buffer_ring_, buffer_ring_entries_ * sizeof(io_uring_buf));
+  buffer_ring_ = nullptr;
+}
+
+void UringDriver::RefillBufferRing() {
+  const int mask = static_cast<int>(buffer_ring_entries_) - 1;
+  int added = 0;
+  uint16_t chunk;
+  while (chunks_.provided() < provided_target_ && chunks_.TryTake(chunk)) {
+    ::io_uring_buf_ring_add(buffer_ring_, chunks_.data(chunk), ChunkPool::kChunkBytes, chunk, mask,
+                            added);
+    ++added;
+    chunks_.CountProvided();
+  }
+  buffer_ring_tail_ += static_cast<unsigned>(added);
+  if (added > 0) ::io_uring_buf_ring_advance(buffer_ring_, added);
+}
+
+int UringDriver::Enter(bool wait, int64_t timeout_ns) {
+  const int result = ring_->Enter(wait, timeout_ns);
+  // EAGAIN, EBUSY: memory is short or completions overflowed; what was not taken goes out after the next Reap().
+  PELTON_CHECK(result == 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+               result == -EBUSY)
+      << "io_uring_enter: " << ErrnoName(-result);
+  return result;
+}
+
+io_uring_sqe* UringDriver::NextEntry() {
+  io_uring_sqe* entry = ring_->NextEntry();
+  while (entry == nullptr) [[unlikely]] {
+    // Kernels before 6.0 take nothing more while completions do not fit.
+    if (Enter(/*wait=*/false, 0) == -EBUSY) Reap(reactor_);
+    entry = ring_->NextEntry();
+  }
+  return entry;
+}
+
+void UringDriver::Submit(Reactor& reactor) {
+  if (buffer_ring_ != nullptr) RefillBufferRing();
+  reactor.FeedStarved();
+  while (Operation* operation = reactor.TakePending()) Prepare(*operation);
+  while (Operation* operation = reactor.TakeCancellation()) PrepareCancellation(*operation);
+  if (ring_->unsubmitted() == 0 && !ring_->NeedsEnter()) return;
+  Enter(/*wait=*/false, 0);
+}
+
+void UringDriver::Prepare(Operation& operation) {
+  io_uring_sqe* entry = NextEntry();
+  const int fd = operation.descriptor;
+  uint64_t tag = kOperationTag;
+  switch (operation.kind) {
+    case OperationKind::kNop:
+      ::io_uring_prep_nop(entry);
+      break;
+    case OperationKind::kAccept:
+      ::io_uring_prep_accept(entry, fd, nullptr, nullptr, SOCK_CLOEXEC);
+      if (operation.multishot && capabilities_.multishot_accept) {
+        entry->ioprio |= IORING_ACCEPT_MULTISHOT;
+      }
+      break;
+    case OperationKind::kConnect:
+      ::io_uring_prep_connect(entry, fd, static_cast<sockaddr*>(operation.address),
+                              operation.length);
+      break;
+    case OperationKind::kReceive:
+      ::io_uring_prep_recv(entry, fd, operation.address, operation.length, 0);
+      break;
+    case OperationKind::kReceiveChunk:
+      if (!capabilities_.buffer_ring) tag = kPollTag;
+      PrepareReceiveChunk(operation, entry);
+      break;
+    case OperationKind::kSend:
+      ::io_uring_prep_send(entry, fd, operation.address, operation.length,
+                           MSG_NOSIGNAL | MSG_WAITALL);
+      break;
+    case OperationKind::kSendMessage:
+      ::io_uring_prep_sendmsg(entry, fd, static_cast<msghdr*>(operation.address),
+                              MSG_NOSIGNAL | MSG_WAITALL);
+      break;
+    case OperationKind::kClose:
+      ::io_uring_prep_close(entry, fd);
+      break;
+  }
+  entry->user_data = reinterpret_cast<uintptr_t>(&operation) | tag;
+}
+
+void UringDriver::PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry) {
+  if (!capabilities_.buffer_ring) {
+    ::io_uring_prep_poll_add(entry, operation.descriptor, POLLIN);
+    return;
+  }
+  ::io_uring_prep_recv(entry, operation.descriptor, nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = kBufferGroup;
+  if (operation.multishot && capabilities_.multishot_receive) {
+    entry->ioprio |= IORING_RECV_MULTISHOT;
+  }
+}
+
+void UringDriver::PrepareCancellation(Operation& operation) {
+  const bool polls =
+      operation.kind == OperationKind::kReceiveChunk && !capabilities_.buffer_ring;
+  const uint64_t tag = polls ? kPollTag : kOperationTag;
+  io_uring_sqe* entry = NextEntry();  // may complete the operation
+  ::io_uring_prep_cancel64(entry, reinterpret_cast<uintptr_t>(&operation) | tag, 0);
+  entry->user_data = kIgnored;
+}
+
+void UringDriver::Reap(Reactor& reactor) {
+  ring_->ForEachCompletion(
+      [this, &reactor](const io_uring_cqe& entry) { OnCompletion(reactor, entry); });
+}
+
+void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
+  const uint64_t tag = entry.user_data & kTagMask;
+  if (tag == kIgnored) [[unlikely]] {
+    if (entry.user_data == kWakeup) wakeup_armed_ = false;
+    return;
+  }
+  Operation& operation = *reinterpret_cast<Operation*>(entry.user_data & ~kTagMask);
+  if (tag == kPollTag) [[unlikely]] return OnReadable(reactor, operation, entry.res);
+  Completion completion = {.result = entry.res, .more = (entry.flags & IORING_CQE_F_MORE) != 0};
+  if ((entry.flags & IORING_CQE_F_BUFFER) != 0) {
+    completion.chunk = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
+    chunks_.CountReturned();
+    if (entry.res <= 0) [[unlikely]] {
+      chunks_.Release(completion.chunk);
+      completion.chunk = Completion::kNoChunk;
+    }
+  } else if (entry.res == -ENOBUFS) [[unlikely]] {
+    provided_target_ =
+        std::min(provided_target_ * 2, static_cast<unsigned>(chunks_.size()));
+  }
+  reactor.Complete(operation, completion);
+}
+
+void UringDriver::OnReadable(Reactor& reactor, Operation& operation, int result) {
+  if (result < 0) return reactor.Complete(operation, {.result = result});
+  uint16_t chunk;
+  if (!chunks_.TryTake(chunk)) return reactor.Complete(operation, {.result = -ENOBUFS});
+  const ssize_t received = ::recv(operation.descriptor, chunks_.data(chunk),
+                                  ChunkPool::kChunkBytes, MSG_DONTWAIT);
+  if (received > 0) {
+    return reactor.Complete(operation,
+                            {.result = static_cast<int32_t>(received), .chunk = chunk});
+  }
+  const int error = received < 0 ? errno : 0;
+  chunks_.Release(chunk);
+  if (error == EAGAIN || error == EINTR) {  // somebody else took the bytes: wait for the next ones
+    return reactor.Retry(operation);
+  }
+  reactor.Complete(operation, {.result = -error});
+}
+
+bool UringDriver::ArmWakeup() {
+  io_uring_sqe* entry = ring_->NextEntry();
+  if (entry == nullptr) [[unlikely]] return false;
+  ::io_uring_prep_read(entry, event_descriptor_, &event_value_, sizeof(event_value_), 0);
+  entry->user_data = kWakeup;
+  wakeup_armed_ = true;
+  return true;
+}
+
+void UringDriver::Wait(int64_t timeout_ns) {
+  // What the kernel has not taken yet fills the queue: it takes it now, and the next wait blocks.
+  const bool armed = wakeup_armed_ || ArmWakeup();
+  Enter(/*wait=*/armed, timeout_ns);
+}
+
+void UringDriver::Wake() {
+  const uint64_t one = 1;
+  // EAGAIN: the counter is full, so a wake-up is on its way already.
+  const ssize_t written = ::write(event_descriptor_, &one, sizeof(one));
+  PELTON_CHECK(written == sizeof(one) || errno == EAGAIN) << "eventfd: " << ErrnoName(errno);
+}
+
+void UringDriver::WakePeer(UringDriver& peer) {
+  if (!capabilities_.message_ring) return peer.Wake();
+  io_uring_sqe* entry = NextEntry();
+  ::io_uring_prep_msg_ring(entry, peer.ring_->descriptor(), 0, kMessage, 0);
+  entry->user_data = kIgnored;
+}
+
+}  // namespace pelton::io

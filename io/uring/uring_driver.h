@@ -1,0 +1,85 @@
+// The io_uring driver: the one that matters.
+//
+// Operations become submission entries at the end of the turn; one io_uring_enter(2) submits them all and runs the kernel's
+// deferred completions. Chunks reach the kernel through a provided-buffer ring.
+//
+// Shard affinity: created, used and destroyed on the shard's thread; Wake() from any thread, WakePeer() from another shard's.
+// Cost: one system call a turn at most, two when the shard goes to sleep; no allocation.
+
+#ifndef PELTON_IO_URING_URING_DRIVER_H_
+#define PELTON_IO_URING_URING_DRIVER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "io/operation.h"
+#include "io/reactor.h"
+#include "io/uring/ring.h"
+
+namespace pelton::io {
+
+// What the running kernel can, found by trying. Each can be turned off, so that its substitute is tested.
+struct UringCapabilities {
+  bool multishot_accept = true;   // else: one accept at a time
+  bool multishot_receive = true;  // else: one receive at a time
+  bool buffer_ring = true;        // else: poll, then receive into a chunk
+  bool message_ring = true;       // else: shards wake each other through eventfd
+};
+
+class UringDriver {
+ public:
+  static constexpr const char* kName = "uring";
+  static constexpr unsigned kSubmissionEntries = 1024;
+
+  // `wanted` are the capabilities to use if the kernel has them. `reactor` must outlive the driver.
+  // ERRORS: those of Ring::Create(), and of eventfd(2).
+  static absl::StatusOr<std::unique_ptr<UringDriver>> Create(Reactor& reactor,
+                                                             UringCapabilities wanted = {});
+  // REQUIRES: reactor.in_flight() is 0.
+  ~UringDriver();
+
+  void Submit(Reactor& reactor);
+  void Reap(Reactor& reactor);
+  bool HasCompletions() const { return ring_->HasCompletions() || ring_->NeedsEnter(); }
+  void Wait(int64_t timeout_ns);
+  void Wake();
+  // Wakes `peer` by a message from this ring to its; goes out with this shard's next Submit().
+  void WakePeer(UringDriver& peer);
+
+  const UringCapabilities& capabilities() const { return capabilities_; }
+
+ private:
+  UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor);
+
+  void Probe(const UringCapabilities& wanted);
+  void RegisterBufferRing();
+  void UnregisterBufferRing();
+  void RefillBufferRing();
+  io_uring_sqe* NextEntry();
+  void Prepare(Operation& operation);
+  void PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
+  void PrepareCancellation(Operation& operation);
+  bool ArmWakeup();
+  int Enter(bool wait, int64_t timeout_ns);
+  void OnCompletion(Reactor& reactor, const io_uring_cqe& entry);
+  void OnReadable(Reactor& reactor, Operation& operation, int result);
+
+  std::unique_ptr<Ring> ring_;
+  Reactor& reactor_;
+  ChunkPool& chunks_;
+  UringCapabilities capabilities_;
+  const int event_descriptor_;
+  uint64_t event_value_ = 0;
+  bool wakeup_armed_ = false;
+
+  io_uring_buf_ring* buffer_ring_ = nullptr;
+  unsigned buffer_ring_entries_ = 0;
+  unsigned buffer_ring_tail_ = 0;  // entries ever added; the kernel takes them in this order
+  unsigned provided_target_ = 0;  // chunks that it should hold at the beginning of a submission
+};
+
+}  // namespace pelton::io
+
+#endif  // PELTON_IO_URING_URING_DRIVER_H_

@@ -1,0 +1,78 @@
+#include "sched/task_scope.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace pelton {
+
+TaskScope::TaskScope() : TaskScope(Options()) {}
+
+TaskScope::TaskScope(const Options& options)
+    : TaskScope(&Scheduler::Current()->current_context(), options) {}
+
+TaskScope::TaskScope(TaskContext* parent, const Options& options)
+    : context_(parent), options_(options) {}
+
+TaskScope::~TaskScope() {
+  PELTON_CHECK(live_ == 0) << "a TaskScope was destroyed with " << live_
+                           << " live children; co_await Join() on every path, or use "
+                              "WithTaskScope()";
+}
+
+void TaskScope::Stop(StopPhase phase, StopReason reason) {
+  if (phase == StopPhase::kEverything && reason == StopReason::kCancelled) {
+    cancelled_by_owner_ = true;
+  }
+  context_.Stop(phase, reason);
+}
+
+void TaskScope::Admit() {
+  PELTON_CHECK(HasRoom()) << "Spawn() into a TaskScope that holds its limit of "
+                          << options_.max_children << " children; co_await WaitForRoom() first";
+  ++live_;
+}
+
+void TaskScope::OnError(const absl::Status& status) {
+  if (cancelled_by_owner_ && absl::IsCancelled(status)) return;
+  if (!first_error_.ok() || first_exception_) return;
+  first_error_ = status;
+  context_.Stop(StopPhase::kEverything, StopReason::kCancelled);
+}
+
+void TaskScope::Contain(const absl::Status& status) {
+  ++contained_errors_;
+  if (options_.observer != nullptr) options_.observer(options_.observer_argument, status);
+}
+
+void TaskScope::ContainException(const std::exception_ptr& exception) {
+  Contain(absl::InternalError(
+      absl::StrCat("a task ended by an exception: ", DescribeException(exception))));
+}
+
+void TaskScope::OnBranchException(std::exception_ptr exception) {
+  if (!first_error_.ok() || first_exception_) return;
+  first_exception_ = std::move(exception);
+  context_.Stop(StopPhase::kEverything, StopReason::kCancelled);
+}
+
+void TaskScope::OnBranchEnd() {
+  --live_;
+  if (room_waiter_ != nullptr) std::exchange(room_waiter_, nullptr)->RoomMade();
+  if (live_ == 0 && joiner_ != nullptr) std::exchange(joiner_, nullptr)->ChildrenEnded();
+}
+
+absl::Status TaskScope::TakeOutcome() {
+  if (first_exception_) std::rethrow_exception(std::exchange(first_exception_, nullptr));
+  return std::exchange(first_error_, absl::OkStatus());
+}
+
+std::string DescribeException(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "of a type that is not derived from std::exception";
+  }
+}
+
+}  // namespace pelton

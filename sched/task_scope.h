@@ -1,0 +1,226 @@
+// TaskScope: owns the tasks that it spawns, and is joined before it dies (structured concurrency).
+//
+//   TaskScope scope;
+//   for (const Item& item : items) scope.Spawn(Process, item);
+//   PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());     // the first error, after all children have ended
+//
+// The first child that fails cancels the others; its error, or its exception, comes out of Join(). The failure of a child that
+// was spawned by SpawnContained() stays its own: it is counted and handed to the scope's observer.
+//
+// Shard affinity: the shard of the task that creates it; children run there, too.
+// Ownership: the scope owns its children. It must be joined before it is destroyed (checked): `co_await scope.Join()` on
+// every path, or WithTaskScope(), which joins by itself.
+// Cost: a child costs two frames of the pool (its branch and its task).
+
+#ifndef PELTON_SCHED_TASK_SCOPE_H_
+#define PELTON_SCHED_TASK_SCOPE_H_
+
+#include <cstddef>
+#include <exception>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "framework/base/status.h"
+#include "sched/branch.h"
+#include "sched/task.h"
+
+namespace pelton {
+
+class TaskScope final : private sched_internal::BranchOwner {
+ public:
+  struct Options {
+    // How many children may live at once.
+    size_t max_children = std::numeric_limits<size_t>::max();
+    // Told each contained failure; an exception arrives as an INTERNAL error with its text. May be null.
+    void (*observer)(void* argument, const absl::Status& error) = nullptr;
+    void* observer_argument = nullptr;
+  };
+
+  // REQUIRES: called from a task. Children inherit that task's cancellation and deadline.
+  TaskScope();
+  explicit TaskScope(const Options& options);
+  // Children of an explicit context: for the root of a shard, which no task creates.
+  TaskScope(TaskContext* parent, const Options& options);
+  ~TaskScope();
+
+  // Starts a child: calls `function(arguments...)`, which returns a Task<void>, Task<absl::Status> or Task<absl::StatusOr<T>>
+  // (whose value is dropped), at the child's first turn. The function and its arguments are moved into the child, so a
+  // lambda's captures live as long as the child. Never runs the child inside the call.
+  // REQUIRES: live() < max_children; see WaitForRoom().
+  template <typename Function, typename... Arguments>
+  void Spawn(Function function, Arguments... arguments) {
+    Admit();
+    Run(*this, context_, std::move(function), std::move(arguments)...).Start();
+  }
+  // The same for a child whose failure harms nobody else, such as the handler of one connection.
+  template <typename Function, typename... Arguments>
+  void SpawnContained(Function function, Arguments... arguments) {
+    Admit();
+    RunContained(*this, context_, std::move(function), std::move(arguments)...).Start();
+  }
+  // Starts a task that was made before.
+  template <typename T>
+  void Spawn(Task<T> task) {
+    Admit();
+    RunTask(*this, context_, std::move(task)).Start();
+  }
+
+  // Suspends until another child may be spawned. Returns the stop status when the waiting task is told to stop; OK otherwise.
+  // One task at a time may wait.
+  [[nodiscard]] auto WaitForRoom() { return RoomAwaiter(*this); }
+
+  // Suspends until every child has ended. Yields the first error, or rethrows the first exception, of a child; OK when there was
+  // none. Cancelling the joining task stops the children and does not end the join early. One task at a time may join.
+  [[nodiscard]] auto Join() { return JoinAwaiter(*this); }
+
+  // Tells every child to stop. They still have to be joined. The CANCELLED errors that follow are not failures.
+  void Cancel() { Stop(StopPhase::kEverything, StopReason::kCancelled); }
+  // Tells every child to stop from `phase` on.
+  void Stop(StopPhase phase, StopReason reason);
+
+  // How many children have not ended.
+  size_t live() const { return live_; }
+  // How many children's failures were contained.
+  uint64_t contained_errors() const { return contained_errors_; }
+  const TaskContext& context() const { return context_; }
+
+ private:
+  // Waits for a child to end. Interrupting a join does nothing: stopping the joiner has stopped the children as well.
+  class JoinAwaiter final : public Suspension {
+   public:
+    explicit JoinAwaiter(TaskScope& scope) : scope_(scope) {}
+    bool await_ready() const noexcept { return scope_.live_ == 0; }
+    template <PeltonPromise Promise>
+    void await_suspend(std::coroutine_handle<Promise> task) {
+      PELTON_CHECK(scope_.joiner_ == nullptr) << "two tasks join one TaskScope";
+      scope_.joiner_ = this;
+      Suspend(task.promise());
+    }
+    absl::Status await_resume() { return scope_.TakeOutcome(); }
+    void Interrupt() override {}
+    void ChildrenEnded() { Resume(); }
+
+   private:
+    TaskScope& scope_;
+  };
+
+  class RoomAwaiter final : public Suspension {
+   public:
+    explicit RoomAwaiter(TaskScope& scope) : Suspension(StopPhase::kAccepting), scope_(scope) {}
+    bool await_ready() const { return StoppedBeforeWaiting() || scope_.HasRoom(); }
+    template <PeltonPromise Promise>
+    void await_suspend(std::coroutine_handle<Promise> task) {
+      PELTON_CHECK(scope_.room_waiter_ == nullptr) << "two tasks wait for room in one TaskScope";
+      scope_.room_waiter_ = this;
+      Suspend(task.promise());
+    }
+    absl::Status await_resume() const {
+      const TaskContext& flow = Scheduler::Current()->current_context();
+      return flow.StoppedFrom(interrupted_from()) ? flow.StopStatus() : absl::OkStatus();
+    }
+    void Interrupt() override {
+      scope_.room_waiter_ = nullptr;
+      Resume();
+    }
+    void RoomMade() { Resume(); }
+
+   private:
+    TaskScope& scope_;
+  };
+
+  template <typename Function, typename... Arguments>
+  static sched_internal::Branch Run(TaskScope& scope, TaskContext&, Function function,
+                                    Arguments... arguments) {
+    using Returned = std::invoke_result_t<Function, Arguments...>;
+    static_assert(AnyTask<Returned>, "Spawn() takes a function that returns a Task");
+    if constexpr (std::is_void_v<typename Returned::value_type>) {
+      co_await std::invoke(std::move(function), std::move(arguments)...);
+    } else {
+      scope.OnResult(co_await std::invoke(std::move(function), std::move(arguments)...));
+    }
+  }
+  template <typename Function, typename... Arguments>
+  static sched_internal::Branch RunContained(TaskScope& scope, TaskContext&, Function function,
+                                             Arguments... arguments) {
+    using Returned = std::invoke_result_t<Function, Arguments...>;
+    static_assert(AnyTask<Returned>, "SpawnContained() takes a function that returns a Task");
+    try {
+      if constexpr (std::is_void_v<typename Returned::value_type>) {
+        co_await std::invoke(std::move(function), std::move(arguments)...);
+      } else {
+        const auto result = co_await std::invoke(std::move(function), std::move(arguments)...);
+        if (!result.ok()) [[unlikely]] scope.Contain(base_internal::StatusOf(result));
+      }
+    } catch (...) {
+      scope.ContainException(std::current_exception());
+    }
+  }
+  template <typename T>
+  static sched_internal::Branch RunTask(TaskScope& scope, TaskContext&, Task<T> task) {
+    if constexpr (std::is_void_v<T>) {
+      co_await std::move(task);
+    } else {
+      scope.OnResult(co_await std::move(task));
+    }
+  }
+
+  bool HasRoom() const { return live_ < options_.max_children; }
+  void Admit();
+  void OnResult(const absl::Status& status) {
+    if (!status.ok()) [[unlikely]] OnError(status);
+  }
+  template <typename T>
+  void OnResult(const absl::StatusOr<T>& result) {
+    if (!result.ok()) [[unlikely]] OnError(result.status());
+  }
+  void OnError(const absl::Status& status);
+  void Contain(const absl::Status& status);
+  void ContainException(const std::exception_ptr& exception);
+  void OnBranchException(std::exception_ptr exception) override;
+  void OnBranchEnd() override;
+  absl::Status TakeOutcome();
+
+  TaskContext context_;
+  const Options options_;
+  size_t live_ = 0;
+  bool cancelled_by_owner_ = false;
+  uint64_t contained_errors_ = 0;
+  JoinAwaiter* joiner_ = nullptr;
+  RoomAwaiter* room_waiter_ = nullptr;
+  absl::Status first_error_;
+  std::exception_ptr first_exception_;
+};
+
+// Calls `body(scope)`, which returns a Task<absl::Status>, and joins the scope whatever the outcome: when the body fails or throws,
+// the children are cancelled first. Yields the body's error, else the scope's.
+template <typename Body>
+Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
+  TaskScope scope(options);
+  absl::Status status;
+  std::exception_ptr exception;
+  try {
+    status = co_await body(scope);
+  } catch (...) {
+    exception = std::current_exception();
+  }
+  if (!status.ok() || exception) scope.Cancel();
+  absl::Status joined;
+  try {
+    joined = co_await scope.Join();
+  } catch (...) {
+    if (!exception) exception = std::current_exception();
+  }
+  if (exception) std::rethrow_exception(exception);
+  if (!status.ok()) co_return status;
+  co_return joined;
+}
+
+// The text of an exception, for error messages.
+std::string DescribeException(const std::exception_ptr& exception);
+
+}  // namespace pelton
+
+#endif  // PELTON_SCHED_TASK_SCOPE_H_

@@ -1,0 +1,113 @@
+// The driver that a run of the conformance suite is about, chosen on the command line, so that the suite is compiled once.
+//
+//   conformance_test --driver=uring --without=buffer_ring
+//
+// Shard affinity: as any driver's.
+
+#ifndef PELTON_TESTS_CONFORMANCE_DRIVER_UNDER_TEST_H_
+#define PELTON_TESTS_CONFORMANCE_DRIVER_UNDER_TEST_H_
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "framework/base/check.h"
+#include "io/driver.h"
+#include "io/epoll/epoll_driver.h"
+#include "io/uring/uring_driver.h"
+#include "tests/support/driver_harness.h"
+
+namespace pelton::testing {
+
+class DriverUnderTest {
+ public:
+  static constexpr const char* kName = "the driver under test";
+
+  // Reads --driver=uring|epoll and --without=CAPABILITY; returns false and explains itself when it cannot.
+  static bool Choose(int argc, char** argv);
+  // Whether the chosen driver has capabilities of io_uring that may be missing here.
+  static bool IsUring();
+
+  static absl::StatusOr<std::unique_ptr<DriverUnderTest>> Create(io::Reactor& reactor);
+
+  void Submit(io::Reactor& reactor) {
+    std::visit([&](auto& driver) { driver->Submit(reactor); }, driver_);
+  }
+  void Reap(io::Reactor& reactor) {
+    std::visit([&](auto& driver) { driver->Reap(reactor); }, driver_);
+  }
+  bool HasCompletions() const {
+    return std::visit([](const auto& driver) { return driver->HasCompletions(); }, driver_);
+  }
+  void Wait(int64_t timeout_ns) {
+    std::visit([&](auto& driver) { driver->Wait(timeout_ns); }, driver_);
+  }
+  void Wake() {
+    std::visit([](auto& driver) { driver->Wake(); }, driver_);
+  }
+  // REQUIRES: both are of one kind.
+  void WakePeer(DriverUnderTest& peer);
+
+ private:
+  using AnyDriver =
+      std::variant<std::unique_ptr<io::UringDriver>, std::unique_ptr<io::EpollDriver>>;
+
+  explicit DriverUnderTest(AnyDriver driver) : driver_(std::move(driver)) {}
+
+  AnyDriver driver_;
+};
+
+static_assert(io::Driver<DriverUnderTest>);
+
+using Harness = DriverHarness<DriverUnderTest>;
+
+// A fixture with a loop on the driver under test. Skips where the kernel forbids the driver. Checks at the end that nothing is in
+// flight and that every chunk has come back.
+class DriverTest : public ::testing::Test {
+ protected:
+  DriverTest() : DriverTest(io::Reactor::Options()) {}
+  explicit DriverTest(const io::Reactor::Options& options) : options_(options) {}
+
+  void SetUp() override;
+  void TearDown() override;
+
+  Harness& harness() { return *harness_; }
+  DriverUnderTest& driver() { return harness_->driver(); }
+  io::Reactor& reactor() { return harness_->reactor(); }
+
+ private:
+  const io::Reactor::Options options_;
+  std::unique_ptr<Harness> harness_;
+};
+
+// An operation that writes down what becomes of it.
+class RecordedOperation : public io::Operation {
+ public:
+  explicit RecordedOperation(io::OperationKind kind, int fd = -1) : Operation(kind) {
+    descriptor = fd;
+  }
+  ~RecordedOperation() {
+    PELTON_CHECK(idle()) << "a test ends while its operation is in flight";
+  }
+
+  void OnCompletion(const io::Completion& completion) override;
+
+  // Whether it has been started and has completed finally as often.
+  bool done() const { return finals_ > 0 && idle(); }
+  // Final completions.
+  int finals() const { return finals_; }
+  // REQUIRES: there is a completion.
+  int result() const { return completions_.back().result; }
+  const std::vector<io::Completion>& completions() const { return completions_; }
+
+ private:
+  std::vector<io::Completion> completions_;
+  int finals_ = 0;
+};
+
+}  // namespace pelton::testing
+
+#endif  // PELTON_TESTS_CONFORMANCE_DRIVER_UNDER_TEST_H_
