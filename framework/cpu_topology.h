@@ -30,7 +30,8 @@ struct CpuSources {
   std::vector<int> affinity;  // the CPUs that the scheduler allows the calling thread
 };
 
-// This machine and the calling thread. ERRORS: the errno of sched_getaffinity.
+// This machine and the calling thread.
+// ERRORS: the errno of sched_getaffinity.
 absl::StatusOr<CpuSources> SystemCpuSources();
 
 // What limits this process.
@@ -43,7 +44,9 @@ struct CpuLimits {
   std::vector<std::string> warnings;  // one line each: a source that was passed over, and why
 };
 
-// ERRORS: FailedPrecondition when no CPU is left. COST: some tens of system calls.
+// Reads them.
+// ERRORS: FailedPrecondition when no CPU is left.
+// COST: some tens of system calls.
 absl::StatusOr<CpuLimits> ReadCpuLimits(const CpuSources& sources);
 
 // What the user asked for.
@@ -74,8 +77,9 @@ struct ShardPlacement {
 
 // One shard for each CPU that may be used, as far as the quota (rounded up) goes. --cpus chooses
 // the CPUs, and with them the number of shards; --shards chooses the number, whatever the limits:
-// more shards than CPUs share them in turn. ERRORS: InvalidArgument names the flag and what is
-// wrong with it; for a CPU that is not allowed, those that are.
+// more shards than CPUs share them in turn.
+// ERRORS: InvalidArgument names the flag and what is wrong with it; for a CPU that is not allowed,
+// those that are.
 absl::StatusOr<ShardPlacement> PlaceShards(const CpuLimits& limits, const ShardRequest& request);
 
 }  // namespace pelton

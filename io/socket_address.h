@@ -6,10 +6,9 @@
 // Invariants
 //  1. The family is AF_INET or AF_INET6.
 //  2. What has no meaning is zero (padding, flow information, the scope of an address that has
-//  none), so equal addresses
-//     have equal bytes.
+//     none), so equal addresses have equal bytes.
 //  3. Parse(address.ToString()) gives the address back, unless a network interface is renamed in
-//  between.
+//     between.
 //
 // Cost: no allocation but for ToString and errors; no system call but where a scope or a descriptor
 // is looked up.
@@ -48,11 +47,12 @@ class SocketAddress {
   //   * or nothing       any IPv4 address (0.0.0.0): "*:80" and ":80"
   // and PORT is a decimal number from 0 (the kernel chooses) to 65535. "[::]:80" is any IPv6
   // address; whether a listener on it takes IPv4 peers as well (dual-stack) is a property of the
-  // listening socket (IPV6_V6ONLY), not of the address. ERRORS: InvalidArgument names the part that
-  // is wrong and what was expected there; NotFound for a scope that names no network interface.
+  // listening socket (IPV6_V6ONLY), not of the address.
+  // ERRORS: InvalidArgument names the part that is wrong and what was expected there; NotFound for
+  // a scope that names no network interface.
   static absl::StatusOr<SocketAddress> Parse(std::string_view text);
 
-  // The address that a kernel call has written to `address`, `size` bytes long.
+  // The address that a kernel call has written to `address`, `size` bytes long (0: none).
   // ERRORS: InvalidArgument when the family is another one, or when `size` is too small for it.
   static absl::StatusOr<SocketAddress> FromSockaddr(const sockaddr* address, socklen_t size);
 
@@ -73,7 +73,7 @@ class SocketAddress {
   SocketAddress WithPort(uint16_t port) const;
 
   // As Parse reads it, such as "127.0.0.1:80" or "[fe80::1%eth0]:80" (the index stands for an
-  // interface that is gone).
+  // interface that is gone). COST: allocates; for an address with a scope, system calls.
   std::string ToString() const;
 
   friend bool operator==(const SocketAddress& a, const SocketAddress& b) {
@@ -108,14 +108,15 @@ class SocketAddress {
 static_assert(sizeof(SocketAddress) == 28);
 static_assert(std::is_trivially_copyable_v<SocketAddress>);
 
-// The address that the socket `fd` is bound to, with the port that the kernel chose. COST: a system
-// call. ERRORS: the errno of getsockname; InvalidArgument for a socket that is neither IPv4 nor
-// IPv6.
+// The address that the socket `fd` is bound to, with the port that the kernel chose.
+// ERRORS: the errno of getsockname; InvalidArgument for a socket that is neither IPv4 nor IPv6.
+// COST: a system call.
 absl::StatusOr<SocketAddress> LocalAddressOf(int fd);
 
-// The address that the socket `fd` is connected to. COST: a system call.
+// The address that the socket `fd` is connected to.
 // ERRORS: the errno of getpeername, ENOTCONN among them; InvalidArgument for a socket that is
 // neither IPv4 nor IPv6.
+// COST: a system call.
 absl::StatusOr<SocketAddress> PeerAddressOf(int fd);
 
 }  // namespace pelton

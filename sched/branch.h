@@ -36,18 +36,22 @@ class BranchOwner {
 
 class BranchPromise;
 
-// The handle of a branch that has not started. REQUIRES: Start() is called, exactly once.
+// A branch that has not started; one that never starts is destroyed with its handle.
 class [[nodiscard]] Branch {
  public:
   using promise_type = BranchPromise;
 
-  // Makes the branch ready to run.
+  Branch(Branch&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+  Branch& operator=(Branch&&) = delete;
+  inline ~Branch();
+
+  // Makes the branch ready to run. REQUIRES: called at most once.
   inline void Start();
 
  private:
   friend BranchPromise;
-  explicit Branch(BranchPromise& promise) : promise_(promise) {}
-  BranchPromise& promise_;
+  explicit Branch(BranchPromise& promise) : promise_(&promise) {}
+  BranchPromise* promise_;
 };
 
 class BranchPromise final : public PromiseBase {
@@ -78,7 +82,14 @@ class BranchPromise final : public PromiseBase {
   BranchOwner& owner_;
 };
 
-inline void Branch::Start() { Scheduler::Current()->Start(promise_.context_, promise_); }
+inline Branch::~Branch() {
+  if (promise_ != nullptr) promise_->handle().destroy();
+}
+
+inline void Branch::Start() {
+  BranchPromise& promise = *std::exchange(promise_, nullptr);
+  Scheduler::Current()->Start(promise.context_, promise);
+}
 
 }  // namespace pelton::sched_internal
 

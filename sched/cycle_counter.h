@@ -26,9 +26,11 @@ class CycleCounter {
     return MonotonicNanoseconds();
   }
 
-  // How many cycles `ns` nanoseconds are.
+  // How many cycles `ns` nanoseconds are: none when `ns` is negative, and at most 2^62, which is decades.
   static uint64_t FromNanoseconds(int64_t ns) {
-    return static_cast<uint64_t>(static_cast<double>(ns) * cycles_per_ns_);
+    constexpr double kMost = 0x1p62;
+    const double cycles = static_cast<double>(ns) * cycles_per_ns_;
+    return static_cast<uint64_t>(cycles < 0 ? 0 : cycles > kMost ? kMost : cycles);
   }
 
   // How many nanoseconds `cycles` are.

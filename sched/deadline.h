@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "framework/base/check.h"
 #include "sched/scheduler.h"
 #include "sched/task.h"
 
@@ -40,6 +41,8 @@ class ScopedDeadline final : private Timer {
       : ScopedDeadline(Scheduler::Current()->PreciseNow() + timeout) {}
   ~ScopedDeadline() {
     Scheduler& scheduler = *Scheduler::Current();
+    PELTON_DCHECK(&scheduler.current_context() == &context_)
+        << "scopes of deadlines end in the opposite order of their beginning";
     if (armed()) scheduler.timers().Cancel(*this);
     scheduler.SwitchContext(outer_);
   }

@@ -36,7 +36,7 @@ bool Scheduler::RunReady() {
     ++statistics_.resumptions;
     context->leaf_->handle().resume();
     if (--checks_left_ <= 0) [[unlikely]] {
-      DueSlow();
+      ChargeInterval();
       if (quota_spent_) break;
     }
   }
@@ -45,6 +45,12 @@ bool Scheduler::RunReady() {
 }
 
 bool Scheduler::DueSlow() {
+  const bool due = ChargeInterval();
+  if (due) ++statistics_.preemptions;
+  return due;
+}
+
+bool Scheduler::ChargeInterval() {
   checks_left_ = kCheckInterval;
   operations_used_ += kCheckInterval;
   turn_operations_ += kCheckInterval;
@@ -53,11 +59,8 @@ bool Scheduler::DueSlow() {
   if (spent) {
     quota_spent_ = true;
     checks_left_ = 1;  // every preemption point is due until the next turn
-  } else if (operations_used_ < options_.operation_budget) {
-    return false;
   }
-  ++statistics_.preemptions;
-  return true;
+  return spent || operations_used_ >= options_.operation_budget;
 }
 
 size_t Scheduler::FireTimers() {

@@ -140,6 +140,8 @@ class Scheduler {
   static constexpr size_t kTimerBudget = 256;
 
   PELTON_COLD bool DueSlow();
+  // Charges kCheckInterval preemption points to the turn and to the running task. Returns whether one of them has spent its share.
+  PELTON_COLD bool ChargeInterval();
 
   static inline PELTON_SHARD_LOCAL Scheduler* current_ = nullptr;
 

@@ -25,10 +25,18 @@ void TaskScope::Stop(StopPhase phase, StopReason reason) {
   context_.Stop(phase, reason);
 }
 
-void TaskScope::Admit() {
+void TaskScope::Admit(sched_internal::Branch child) {
   PELTON_CHECK(HasRoom()) << "Spawn() into a TaskScope that holds its limit of "
                           << options_.max_children << " children; co_await WaitForRoom() first";
   ++live_;
+  child.Start();
+}
+
+void TaskScope::StopWith(const TaskContext& joiner) {
+  // Below the joiner, the walk that stops it comes to the children by itself. Elsewhere the joiner has to see to it: when it joins
+  // under a deadline of its own, say.
+  if (context_.parent() == &joiner) return;
+  context_.Stop(StopPhase::kEverything, joiner.stop_reason());
 }
 
 void TaskScope::OnError(const absl::Status& status) {
@@ -39,6 +47,7 @@ void TaskScope::OnError(const absl::Status& status) {
 }
 
 void TaskScope::Contain(const absl::Status& status) {
+  if (cancelled_by_owner_ && absl::IsCancelled(status)) return;
   ++contained_errors_;
   if (options_.observer != nullptr) options_.observer(options_.observer_argument, status);
 }

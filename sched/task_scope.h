@@ -52,20 +52,17 @@ class TaskScope final : private sched_internal::BranchOwner {
   // REQUIRES: live() < max_children; see WaitForRoom().
   template <typename Function, typename... Arguments>
   void Spawn(Function function, Arguments... arguments) {
-    Admit();
-    Run(*this, context_, std::move(function), std::move(arguments)...).Start();
+    Admit(Run(*this, context_, std::move(function), std::move(arguments)...));
   }
   // The same for a child whose failure harms nobody else, such as the handler of one connection.
   template <typename Function, typename... Arguments>
   void SpawnContained(Function function, Arguments... arguments) {
-    Admit();
-    RunContained(*this, context_, std::move(function), std::move(arguments)...).Start();
+    Admit(RunContained(*this, context_, std::move(function), std::move(arguments)...));
   }
   // Starts a task that was made before.
   template <typename T>
   void Spawn(Task<T> task) {
-    Admit();
-    RunTask(*this, context_, std::move(task)).Start();
+    Admit(RunTask(*this, context_, std::move(task)));
   }
 
   // Suspends until another child may be spawned. Returns the stop status when the waiting task is told to stop; OK otherwise.
@@ -88,19 +85,21 @@ class TaskScope final : private sched_internal::BranchOwner {
   const TaskContext& context() const { return context_; }
 
  private:
-  // Waits for a child to end. Interrupting a join does nothing: stopping the joiner has stopped the children as well.
+  // Waits for the children to end.
   class JoinAwaiter final : public Suspension {
    public:
     explicit JoinAwaiter(TaskScope& scope) : scope_(scope) {}
-    bool await_ready() const noexcept { return scope_.live_ == 0; }
+    bool await_ready() const noexcept { return scope_.live_ == 0 && !Scheduler::Current()->Due(); }
     template <PeltonPromise Promise>
     void await_suspend(std::coroutine_handle<Promise> task) {
+      if (scope_.live_ == 0) return Requeue(task.promise());
       PELTON_CHECK(scope_.joiner_ == nullptr) << "two tasks join one TaskScope";
       scope_.joiner_ = this;
+      if (StoppedBeforeWaiting()) scope_.StopWith(Scheduler::Current()->current_context());
       Suspend(task.promise());
     }
     absl::Status await_resume() { return scope_.TakeOutcome(); }
-    void Interrupt() override {}
+    void Interrupt() override { scope_.StopWith(*context()); }
     void ChildrenEnded() { Resume(); }
 
    private:
@@ -110,9 +109,10 @@ class TaskScope final : private sched_internal::BranchOwner {
   class RoomAwaiter final : public Suspension {
    public:
     explicit RoomAwaiter(TaskScope& scope) : Suspension(StopPhase::kAccepting), scope_(scope) {}
-    bool await_ready() const { return StoppedBeforeWaiting() || scope_.HasRoom(); }
+    bool await_ready() const { return HasNothingToWaitFor() && !Scheduler::Current()->Due(); }
     template <PeltonPromise Promise>
     void await_suspend(std::coroutine_handle<Promise> task) {
+      if (HasNothingToWaitFor()) return Requeue(task.promise());
       PELTON_CHECK(scope_.room_waiter_ == nullptr) << "two tasks wait for room in one TaskScope";
       scope_.room_waiter_ = this;
       Suspend(task.promise());
@@ -128,6 +128,8 @@ class TaskScope final : private sched_internal::BranchOwner {
     void RoomMade() { Resume(); }
 
    private:
+    bool HasNothingToWaitFor() const { return StoppedBeforeWaiting() || scope_.HasRoom(); }
+
     TaskScope& scope_;
   };
 
@@ -168,7 +170,8 @@ class TaskScope final : private sched_internal::BranchOwner {
   }
 
   bool HasRoom() const { return live_ < options_.max_children; }
-  void Admit();
+  // Counts a child and starts it. Takes it ready-made: if making it throws, the scope waits for nobody.
+  void Admit(sched_internal::Branch child);
   void OnResult(const absl::Status& status) {
     if (!status.ok()) [[unlikely]] OnError(status);
   }
@@ -177,6 +180,8 @@ class TaskScope final : private sched_internal::BranchOwner {
     if (!result.ok()) [[unlikely]] OnError(result.status());
   }
   void OnError(const absl::Status& status);
+  // Stops the children for the reason that `joiner` was stopped for.
+  void StopWith(const TaskContext& joiner);
   void Contain(const absl::Status& status);
   void ContainException(const std::exception_ptr& exception);
   void OnBranchException(std::exception_ptr exception) override;
@@ -195,7 +200,7 @@ class TaskScope final : private sched_internal::BranchOwner {
 };
 
 // Calls `body(scope)`, which returns a Task<absl::Status>, and joins the scope whatever the outcome: when the body fails or throws,
-// the children are cancelled first. Yields the body's error, else the scope's.
+// the children are cancelled first. Yields the body's error or rethrows its exception; else the scope's.
 template <typename Body>
 Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
   TaskScope scope(options);
@@ -211,7 +216,7 @@ Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
   try {
     joined = co_await scope.Join();
   } catch (...) {
-    if (!exception) exception = std::current_exception();
+    if (!exception && status.ok()) exception = std::current_exception();
   }
   if (exception) std::rethrow_exception(exception);
   if (!status.ok()) co_return status;

@@ -29,6 +29,7 @@ namespace sched_internal {
 
 // What a task's result is stored as.
 template <typename T>
+  requires(!std::is_reference_v<T>)
 using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 // Waits for a fixed number of branches in one context.
@@ -70,8 +71,7 @@ class WhenAllAwaiter final : private BranchGroup {
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
-    Suspend(task.promise());
-    StartAll(std::index_sequence_for<Ts...>());
+    StartAll(task.promise(), std::index_sequence_for<Ts...>());
   }
   std::tuple<Stored<Ts>...> await_resume() {
     RethrowFirst();
@@ -82,8 +82,11 @@ class WhenAllAwaiter final : private BranchGroup {
 
  private:
   template <size_t... Is>
-  void StartAll(std::index_sequence<Is...>) {
-    (Run<Is>(*this, context(), *this).Start(), ...);
+  void StartAll(PromiseBase& waiter, std::index_sequence<Is...>) {
+    // All are made before the first one starts: when one cannot be made, none has to be waited for.
+    Branch branches[] = {Run<Is>(*this, context(), *this)...};
+    Suspend(waiter);
+    for (Branch& branch : branches) branch.Start();
   }
   template <size_t I>
   static Branch Run(BranchOwner&, TaskContext&, WhenAllAwaiter& self) {
@@ -111,8 +114,7 @@ class WhenAnyAwaiter final : private BranchGroup {
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
-    Suspend(task.promise());
-    StartAll(std::index_sequence_for<Ts...>());
+    StartAll(task.promise(), std::index_sequence_for<Ts...>());
   }
   Result await_resume() {
     if (!result_.has_value()) RethrowFirst();
@@ -121,8 +123,11 @@ class WhenAnyAwaiter final : private BranchGroup {
 
  private:
   template <size_t... Is>
-  void StartAll(std::index_sequence<Is...>) {
-    (Run<Is>(*this, context(), *this).Start(), ...);
+  void StartAll(PromiseBase& waiter, std::index_sequence<Is...>) {
+    // All are made before the first one starts: when one cannot be made, none has to be waited for.
+    Branch branches[] = {Run<Is>(*this, context(), *this)...};
+    Suspend(waiter);
+    for (Branch& branch : branches) branch.Start();
   }
   template <size_t I>
   static Branch Run(BranchOwner&, TaskContext&, WhenAnyAwaiter& self) {

@@ -6,17 +6,17 @@
 //
 // Invariants
 //  1. The outcome (the content, or status and offset of the error) depends on the bytes alone, not
-//  on the pieces.
+//     on the pieces.
 //  2. A chunk that would exceed the limit is refused at its size, before its data.
 //  3. Nothing is copied or allocated: the sink gets slices of the input. No byte is looked at
-//  twice.
+//     twice.
 //
 // A decoder is 136 bytes and lives as long as one body, on one shard.
 //
 //   HttpChunkedDecoder decoder(limits);
-//   auto [state, consumed] = decoder.Decode(received, [&](std::string_view data) {
-//   body.append(data); }); received.remove_prefix(consumed);  // after kDone, the next request
-//   starts there
+//   auto [state, consumed] =
+//       decoder.Decode(received, [&](std::string_view data) { body.append(data); });
+//   received.remove_prefix(consumed);  // after kDone, the next request starts there
 
 #ifndef PELTON_FRAMEWORK_EXAMPLES_HTTP_CHUNKED_DECODER_H_
 #define PELTON_FRAMEWORK_EXAMPLES_HTTP_CHUNKED_DECODER_H_
@@ -29,12 +29,15 @@
 
 namespace pelton {
 
+// Decodes one body.
 class HttpChunkedDecoder {
  public:
+  // What a call came to.
   struct Result {
     HttpParseState state;
-    size_t consumed;  // bytes of the input: all of them after kNeedMore, up to the end of the body
-                      // after kDone
+    // Bytes of the input: all after kNeedMore, up to the end of the body after kDone, up to the
+    // byte at fault after kError.
+    size_t consumed;
   };
 
   // `limits` is copied.
@@ -42,7 +45,7 @@ class HttpChunkedDecoder {
 
   // Goes on with the body at the start of `input`, which starts where the last call stopped
   // consuming. Calls sink(std::string_view) for each piece of content, in order, none of them
-  // empty. After kDone or kError, only further calls that consume nothing and say the same follow.
+  // empty. A call after kDone or kError consumes nothing and says the same again.
   template <typename Sink>
   Result Decode(std::string_view input, Sink&& sink) {
     size_t consumed = 0;

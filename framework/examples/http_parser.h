@@ -7,23 +7,22 @@
 //
 // Invariants
 //  1. The outcome (request, or status and offset of the error) depends on the bytes alone, not on
-//  the pieces in which they came.
-//  2. Each byte is looked at a bounded number of times: a head that arrives byte by byte costs no
-//  more than twice one that
-//     arrives whole.
+//     the pieces in which they came.
+//  2. Each byte is looked at a bounded number of times: the work for a head in pieces grows with
+//     its size and the number of pieces, not with their product.
 //  3. An error is told at its first byte, a limit as soon as it is reached, without waiting for the
-//  rest.
+//     rest.
 //  4. Nothing is copied or allocated. Every view points into the buffer of the call that returned
-//  kDone.
+//     kDone.
 //
 // A parser is 80 bytes and lives with its connection. A request is large, holds nothing between
 // calls until kDone, and may serve all connections of a shard in turn. Both belong to one shard.
-// Cost: see the benchmark; about 1 ns for 5 bytes.
+// Cost: about 50 ns for a load generator's request of 49 bytes, 0.2 us for a browser's of 500.
 //
 //   switch (parser.ParseHead(received, limits, request)) {
-//     case HttpParseState::kNeedMore: continue;                    // append to `received`, call
-//     again case HttpParseState::kError: Reply(parser.error().status);   // and close the
-//     connection case HttpParseState::kDone: received.remove_prefix(request.head_bytes);
+//     case HttpParseState::kNeedMore: continue;                   // call again with more behind
+//     case HttpParseState::kError: Reply(parser.error().status);  // and close the connection
+//     case HttpParseState::kDone: received.remove_prefix(request.head_bytes);
 //   }
 
 #ifndef PELTON_FRAMEWORK_EXAMPLES_HTTP_PARSER_H_
@@ -63,8 +62,7 @@ enum class HttpParseState {
 struct HttpParseError {
   int status = 0;           // to answer with: 400, 413, 414, 417, 431, 501 or 505
   std::string_view reason;  // a few words for the log or the body of the answer; static
-  size_t offset =
-      0;  // of the byte at fault, from the start of the head (of the body, for a decoder)
+  size_t offset = 0;        // of the byte at fault, from the start of the head, or of the body
 };
 
 struct HttpHeader {
@@ -80,8 +78,8 @@ enum class HttpBodyKind : uint8_t {
 
 // A head. The fields are valid after kDone, as long as the buffer that was parsed.
 struct HttpRequest {
-  std::string_view
-      method;  // any token, case-sensitive; unknown ones are for the server to refuse (501, or 405)
+  // Any token, case-sensitive. Those that are not known are the server's to refuse (501, or 405).
+  std::string_view method;
   std::string_view target;  // as it was sent
   // The path without the query, still percent-encoded: starts with "/"; or is "*" (OPTIONS); or
   // empty (CONNECT).
@@ -99,8 +97,9 @@ struct HttpRequest {
 
   // In the order sent.
   std::span<const HttpHeader> headers() const { return {header_storage.data(), header_count}; }
-  // The value of the first field of that name. REQUIRES: `lower_case_name` has no upper-case
-  // letter. COST: linear.
+  // The value of the first field of that name.
+  // REQUIRES: `lower_case_name` has no upper-case letter.
+  // COST: linear in the number of fields.
   std::optional<std::string_view> Header(std::string_view lower_case_name) const;
 
   // The parser's: use headers().
@@ -145,8 +144,8 @@ class HttpHeadParser {
   // Goes on with the head at the start of `buffer`. After kNeedMore, call again with the same bytes
   // and more behind them (they may have moved). After kDone the parser is ready for the next head;
   // after kError only for Reset. `request` is complete after kDone, and undefined otherwise; the
-  // calls for one head may be given different ones. REQUIRES: limits within the bounds that they
-  // state, and unchanged until kDone.
+  // calls for one head may be given different ones.
+  // REQUIRES: limits within the bounds that they state, and unchanged until kDone.
   HttpParseState ParseHead(std::string_view buffer, const HttpLimits& limits, HttpRequest& request);
 
   // After kError.

@@ -46,7 +46,8 @@ struct CgroupCpuLimits {
 };
 
 // Reads the limits from the files below `root`: "" for the machine's own /proc and /sys, a folder
-// for a test's. COST: some tens of system calls; at start-up.
+// for a test's.
+// COST: some tens of system calls; at start-up.
 CgroupCpuLimits ReadCgroupCpuLimits(const std::string& root);
 
 // The contents of the file at `path`, or nothing when there is none; whatever else prevents reading

@@ -16,8 +16,9 @@ namespace pelton {
 inline constexpr int kLargestCpuNumber = 65535;
 
 // The CPUs of `text`, numbers and ranges FIRST-LAST separated by commas, in the order in which it
-// names them. ERRORS: InvalidArgument names the part that is wrong and why: not a number, too
-// large, a range that runs backwards, an empty part, a CPU that is named twice.
+// names them.
+// ERRORS: InvalidArgument names the part that is wrong and why: not a number, too large, a range
+// that runs backwards, an empty part, a CPU that is named twice.
 absl::StatusOr<std::vector<int>> ParseCpuList(std::string_view text);
 
 // The inverse: neighbours in `cpus` that follow each other are joined into ranges.

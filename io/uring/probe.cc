@@ -120,7 +120,8 @@ UringCapabilities ProbeCapabilities(Ring& ring) {
   UringCapabilities found = {.multishot_accept = false,
                              .multishot_receive = false,
                              .buffer_ring = false,
-                             .message_ring = false};
+                             .message_ring = false,
+                             .direct_descriptors = true};  // known when the table is registered
   found.multishot_accept = TryMultishotAccept(ring);
   TryBufferRing(ring, found);
   if (io_uring_probe* operations = ::io_uring_get_probe_ring(&ring.raw())) {

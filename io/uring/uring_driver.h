@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "io/operation.h"
@@ -26,6 +27,7 @@ struct UringCapabilities {
   bool multishot_receive = true;  // else: one receive at a time
   bool buffer_ring = true;        // else: poll, then receive into a chunk
   bool message_ring = true;       // else: shards wake each other through eventfd
+  bool direct_descriptors = true;  // else: each operation looks its descriptor up in the process's table
 };
 
 class UringDriver {
@@ -59,8 +61,11 @@ class UringDriver {
   void RefillBufferRing();
   io_uring_sqe* NextEntry();
   void Prepare(Operation& operation);
-  void PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
+  uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
   void PrepareCancellation(Operation& operation);
+  void RegisterDescriptors();
+  bool UseDirect(int descriptor);
+  void PrepareClose(Operation& operation);
   bool ArmWakeup();
   int Enter(bool wait, int64_t timeout_ns);
   void OnCompletion(Reactor& reactor, const io_uring_cqe& entry);
@@ -73,6 +78,10 @@ class UringDriver {
   const int event_descriptor_;
   uint64_t event_value_ = 0;
   bool wakeup_armed_ = false;
+
+  // Whether the ring's table of direct descriptors holds descriptor i, in slot i. Empty when there is no table.
+  std::vector<bool> direct_;
+  std::vector<int> direct_updates_;  // what entries that were not submitted yet point to
 
   io_uring_buf_ring* buffer_ring_ = nullptr;
   unsigned buffer_ring_entries_ = 0;

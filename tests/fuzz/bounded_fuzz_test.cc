@@ -1,4 +1,5 @@
-// Runs a fuzz target on its seeds, and on a fixed number of inputs made of them by a generator with a fixed start.
+// Runs a fuzz target on its seeds, and on a fixed number of inputs made of them by a generator with
+// a fixed start.
 
 #include <algorithm>
 #include <cstdint>
@@ -20,8 +21,8 @@ void Try(const std::string& input) {
             0);
 }
 
-// Makes inputs by a few random changes of a seed. Deterministic: the standard fixes what mt19937 gives, and the distribution
-// over it is ours.
+// Makes inputs by a few random changes of a seed. Deterministic: the standard fixes what mt19937
+// gives, and the distribution over it is ours.
 class Mutator {
  public:
   explicit Mutator(uint32_t start) : random_(start), words_(FuzzWords()) {}

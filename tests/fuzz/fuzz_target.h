@@ -1,5 +1,6 @@
-// What a fuzz target offers. The same source serves two programs: linked with bounded_fuzz_test.cc it is an ordinary test that
-// tries a fixed number of inputs, the same ones each time; compiled with -fsanitize=fuzzer instead it is a libFuzzer program that searches on.
+// What a fuzz target offers. The same source serves two programs: linked with bounded_fuzz_test.cc
+// it is an ordinary test that tries a fixed number of inputs, the same ones each time; compiled
+// with -fsanitize=fuzzer instead it is a libFuzzer program that searches on.
 
 #ifndef PELTON_TESTS_FUZZ_FUZZ_TARGET_H_
 #define PELTON_TESTS_FUZZ_FUZZ_TARGET_H_

@@ -1,17 +1,17 @@
-// Reads any bytes as the head of a request and, as far as the head says so, a body; and as a chunked body. Beside what the
-// feeding checks (no look beyond the bytes, views inside the head, nothing after the end), it must hold that:
+// Reads any bytes as the head of a request, and as a chunked body. Beside what the feeding checks
+// (no look beyond the bytes, views inside the head, nothing after the end), it must hold that:
 //  - the pieces in which bytes come do not matter;
 //  - what a request is read as agrees with a second, plain reading of its head;
 //  - a request that is taken has at most one of the things that say where a body ends.
 
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "framework/base/check.h"
 #include "framework/examples/http_parser.h"
-#include "framework/examples/internal/http_syntax.h"
 #include "tests/framework/examples/http_feeding.h"
 #include "tests/fuzz/fuzz_target.h"
 
@@ -42,7 +42,9 @@ std::vector<size_t> SomeEnds(std::string_view text) {
 size_t CountFields(const HttpRequest& request, std::string_view lower_case_name) {
   return std::count_if(request.headers().begin(), request.headers().end(),
                        [&](const HttpHeader& header) {
-                         return http_internal::EqualsIgnoringCase(header.name, lower_case_name);
+                         std::string name(header.name);
+                         for (char& c : name) c = std::tolower(static_cast<unsigned char>(c));
+                         return name == lower_case_name;
                        });
 }
 

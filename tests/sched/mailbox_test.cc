@@ -191,31 +191,75 @@ TEST(SleepFlagTest, OnlyASleeperIsWokenAndOnlyOnce) {
   EXPECT_FALSE(flag.ClaimWake());
 }
 
-TEST(SleepFlagTest, OfManySendersOneClaimsTheWake) {
-  constexpr int kSenders = 3;
-  constexpr int kRounds = 20'000;
+// Where two threads meet, so that what they do next happens at the same moment.
+class Rendezvous {
+ public:
+  void Meet() {
+    const uint32_t round = arrived_.fetch_add(1) / 2;
+    for (int spins = 0; arrived_.load(std::memory_order_acquire) / 2 <= round; ++spins) {
+      if (spins > 1000) std::this_thread::yield();
+    }
+  }
+
+ private:
+  std::atomic<uint32_t> arrived_ = 0;
+};
+
+constexpr int kMeetings = 30'000;
+
+TEST(SleepFlagTest, OfTwoSendersAtTheSameMomentOneClaimsTheWake) {
   SleepFlag flag;
-  std::atomic<int> round = 0;
-  std::atomic<int> done = 0;
+  Rendezvous start;
+  Rendezvous end;
   std::atomic<int> claims = 0;
-  std::vector<std::thread> senders;
-  for (int i = 0; i < kSenders; ++i) {
-    senders.emplace_back([&] {
-      for (int mine = 1; mine <= kRounds; ++mine) {
-        while (round.load() < mine) std::this_thread::yield();
-        SleepFlag::FullBarrier();
-        if (flag.ClaimWake()) claims.fetch_add(1);
-        done.fetch_add(1);
-      }
-    });
-  }
-  for (int i = 1; i <= kRounds; ++i) {
+  std::thread other([&] {
+    for (int i = 0; i < kMeetings; ++i) {
+      start.Meet();
+      if (flag.ClaimWake()) claims.fetch_add(1);
+      end.Meet();
+    }
+  });
+  int wrong = 0;
+  for (int i = 0; i < kMeetings; ++i) {
+    claims.store(0);
     flag.PrepareToSleep();
-    round.store(i);
-    while (done.load() < i * kSenders) std::this_thread::yield();
-    ASSERT_EQ(claims.load(), i);
+    start.Meet();
+    if (flag.ClaimWake()) claims.fetch_add(1);
+    end.Meet();
+    wrong += claims.load() != 1;
   }
-  for (std::thread& sender : senders) sender.join();
+  other.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(SleepFlagTest, ASenderAndASleeperAtTheSameMomentNeverBothMissTheOther) {
+  SleepFlag flag;
+  const auto ring = std::make_unique<MailboxRing>();
+  Rendezvous start;
+  Rendezvous end;
+  std::atomic<bool> claimed = false;
+  std::thread sender([&] {
+    for (int i = 0; i < kMeetings; ++i) {
+      const bool staged = ring->TryPush(Numbered(i));
+      start.Meet();
+      ring->Publish();
+      SleepFlag::FullBarrier();
+      claimed.store(staged && flag.ClaimWake(), std::memory_order_relaxed);
+      end.Meet();
+    }
+  });
+  int missed = 0;
+  for (int i = 0; i < kMeetings; ++i) {
+    start.Meet();
+    flag.PrepareToSleep();
+    const bool empty = ring->Empty();
+    end.Meet();
+    missed += empty && !claimed.load(std::memory_order_relaxed);
+    flag.WakeUp();
+    EXPECT_EQ(DrainAll(*ring), std::vector<uint64_t>{static_cast<uint64_t>(i)});
+  }
+  sender.join();
+  EXPECT_EQ(missed, 0);
 }
 
 // A shard that receives from two others and really blocks, in a futex. If a wake-up is lost, the futex times out.

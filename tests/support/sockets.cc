@@ -110,15 +110,22 @@ void SendAll(int fd, std::string_view bytes) {
 }
 
 size_t SendUntilFull(int fd) {
+  // TCP makes room for a while after it first refuses: the peer's window grows, and bytes move over there.
+  constexpr int kQuietMs = 20;
   const std::string block(64 * 1024, 'f');
   size_t total = 0;
+  bool was_quiet = false;
   while (true) {
     const ssize_t sent = ::send(fd, block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) {
-      PELTON_CHECK(errno == EAGAIN) << "send: " << ErrnoName(errno);
-      return total;
+    if (sent > 0) {
+      total += static_cast<size_t>(sent);
+      was_quiet = false;
+      continue;
     }
-    total += static_cast<size_t>(sent);
+    PELTON_CHECK(errno == EAGAIN) << "send: " << ErrnoName(errno);
+    if (was_quiet) return total;
+    pollfd entry = {.fd = fd, .events = POLLOUT, .revents = 0};
+    was_quiet = ::poll(&entry, 1, kQuietMs) == 0;
   }
 }
 

@@ -3,16 +3,19 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# Runs Bazel. On a terminal its progress shows and goes; elsewhere only what went wrong, and the summary, is printed.
+# Runs a Bazel command. On a terminal its progress shows and goes; elsewhere only what went wrong, and the summary of tests,
+# is printed.
 quiet_bazel() {
-  if [ -t 1 ] && [ -t 2 ]; then
-    bazel "$@"
-    return
-  fi
   local command="$1"
   shift
-  bazel "$command" --noshow_progress --show_result=0 "$@" 2>&1 |
-    awk '!/^(INFO:|There were tests whose specified size is too big|Use --sandbox_debug)/ && NF {print; fflush()}'
+  if [ -t 1 ] && [ -t 2 ]; then
+    # Logs of failed tests are INFO events, too.
+    [ "$command" = test ] || set -- --ui_event_filters=-info "$@"
+    bazel "$command" --show_result=0 "$@"
+  else
+    bazel "$command" --noshow_progress --show_result=0 "$@" 2>&1 |
+      awk '!/^(INFO:|There were tests whose specified size is too big|Use --sandbox_debug)/ && NF {print; fflush()}'
+  fi
 }
 
 # Prints the comment at the top of a script as its help.

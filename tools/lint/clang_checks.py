@@ -37,7 +37,8 @@ def run(command, **options):
 
 
 def check_format(path):
-    return run(["clang-format-19", "--dry-run", "-Werror", "--fcolor-diagnostics", path])
+    code, _ = run(["clang-format-19", "--dry-run", "-Werror", path])
+    return code, f"{path}: not formatted (tools/lint/clang_checks.py format --fix {path})\n"
 
 
 def fix_format(path):

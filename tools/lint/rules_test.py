@@ -68,7 +68,9 @@ class LayeringRulesTest(RuleTest):
         self.expect_found("internal", "io/a.cc", '#include "sched/internal/b.h"\n')
         self.expect_found("internal", "io/a.cc", '#include "io/uring/internal/b.h"\n')
         self.expect_clean("internal", "sched/sync/a.cc", '#include "sched/internal/b.h"\n')
-        self.expect_clean("internal", "tests/sched/a_test.cc", '#include "sched/internal/b.h"\n')
+        self.expect_found("internal", "bench/io/a.cc", '#include "sched/internal/b.h"\n')
+        self.expect_clean("internal", "bench/sched/a.cc", '#include "sched/internal/b.h"\n')
+        self.expect_clean("internal", "tests/fuzz/a.cc", '#include "sched/internal/b.h"\n')
 
     def test_includes_are_paths_from_the_top(self):
         self.expect_found("include-path", "sched/a.cc", '#include "b.h"\n', beside={"sched/b.h": ""})
@@ -89,11 +91,12 @@ class BannedRulesTest(RuleTest):
     SAMPLES = {
         "threads": ("sched/a.cc",
                     ["std::mutex m;", "std::thread t;", "std::this_thread::yield();", "absl::Mutex m;",
-                     "std::unique_lock<std::mutex> l(m);", "std::condition_variable c;", "pthread_create(&t);"],
-                    ["my::thread t;", "int mutex;", "// std::mutex", "std::span<int> s;"]),
+                     "std::unique_lock<std::mutex> l(m);", "std::condition_variable c;", "pthread_create(&t);",
+                     "std::counting_semaphore<2> s;"],
+                    ["pthread_sigmask(a);", "my::thread t;", "int mutex;", "// std::mutex", "std::span<int> s;"]),
         "sharing": ("io/a.h",
-                    ["std::atomic<int> a;", "std::shared_ptr<T> p;", "std::atomic_int a;", "std::memory_order_relaxed;"],
-                    ["std::unique_ptr<T> p;", "// std::atomic", "int atomic;"]),
+                    ["std::atomic<int> a;", "std::shared_ptr<T> p;", "std::atomic_int a;", "std::weak_ptr<T> p;"],
+                    ["std::unique_ptr<T> p;", "// std::atomic", "int atomic;", "a.load(std::memory_order_relaxed);"]),
         "sleep": ("tests/a_test.cc",
                   ["std::this_thread::sleep_for(d);", "usleep(5);", "::sleep(1);", "absl::SleepFor(d);", "sleep (1);",
                    "std::this_thread::sleep_until(d);", "nanosleep(&a, 0);"],
@@ -143,6 +146,8 @@ class BannedRulesTest(RuleTest):
         self.expect_clean("clock", "bench/a.cc", "std::chrono::steady_clock::now();\n")
         self.expect_clean("std-function", "framework/a.cc", "std::function<void()> f;\n")
         self.expect_clean("stdout", "framework/examples/a.cc", "std::cout << 1;\n")
+        self.expect_clean("using-namespace", "bench/a.cc", "using namespace pelton;\n")
+        self.expect_clean("sleep", "bench/a.cc", "usleep(1);\n")
         self.expect_clean("string-view", "io/a.cc", "absl::string_view a;\n")
         self.expect_found("sleep", "sched/a.cc", "usleep(1);\n")
 
@@ -160,6 +165,9 @@ class StructureRulesTest(RuleTest):
         self.expect_clean("build-file", "io/a.cc", "", beside={"io/BUILD.bazel": 'srcs = ["a.cc"]\n'})
         self.expect_clean("build-file", "io/a.cc", "", beside={"io/BUILD.bazel": 'srcs = glob(["*.cc"])\n'})
         self.expect_clean("build-file", "tests/io/a_test.cc", "", beside={"tests/io/BUILD.bazel": 'for n in ["a"]\n'})
+        self.expect_clean("build-file", "io/internal/a.cc", "",
+                          beside={"io/BUILD.bazel": 'srcs = ["internal/a.cc"]\n'})
+        self.expect_found("build-file", "io/internal/a.cc", "", line=0, beside={"io/BUILD.bazel": 'srcs = ["a.cc"]\n'})
 
     def test_each_header_has_a_test(self):
         self.expect_found("test-file", "io/a.h", "", line=0)

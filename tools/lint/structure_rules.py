@@ -18,9 +18,11 @@ _OTHER_MARKS = "FIX" "ME|XX" "X|HA" "CK"
 
 
 def build_file(tree):
-    """Each folder with sources has a BUILD.bazel that names each of them."""
+    """Each folder with sources has a BUILD.bazel that names each of them; internal/ may be part of its parent's."""
     for path in tree.cc_paths():
         folder, name = posixpath.split(path)
+        if posixpath.basename(folder) == "internal" and posixpath.join(folder, "BUILD.bazel") not in tree:
+            folder, name = posixpath.dirname(folder), "internal/" + name
         build = posixpath.join(folder, "BUILD.bazel")
         if build not in tree:
             yield Finding("build-file", path, 0, f"{folder}/ has sources and no BUILD.bazel")
@@ -28,7 +30,7 @@ def build_file(tree):
         text = tree.text(build)
         stem = name.rsplit(".", 1)[0]
         # A list comprehension may name the stem, or what precedes its _test.
-        names = (name, stem, stem.removesuffix("_test"), stem.removesuffix("_bench"))
+        names = (name, stem, stem.removesuffix("_test"), stem.removesuffix("_benchmark"))
         if "glob(" not in text and not any(f'"{n}"' in text for n in names):
             yield Finding("build-file", path, 0, f"{build} does not mention {name}: it is never built")
 

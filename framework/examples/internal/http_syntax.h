@@ -131,7 +131,7 @@ inline std::string_view TakeElement(std::string_view* list) {
 
 // Whether `text` is HOST or HOST:PORT with a host name, an IPv4 address or an IPv6 address in
 // brackets, and a port of at most 65535 or none. Stricter than RFC 3986: no percent-encoding, no
-// user information, no IPvFuture.
+// punctuation that host names never have, no user information, no IPvFuture.
 bool IsAuthority(std::string_view text, bool needs_port);
 
 }  // namespace pelton::http_internal

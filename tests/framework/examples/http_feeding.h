@@ -1,4 +1,5 @@
-// Feeds the HTTP parsers text in pieces, and says what came of it in one line, so that two ways of feeding can be compared.
+// Feeds the HTTP parsers text in pieces, and says what came of it in one line, so that two ways of
+// feeding can be compared.
 
 #ifndef PELTON_TESTS_FRAMEWORK_EXAMPLES_HTTP_FEEDING_H_
 #define PELTON_TESTS_FRAMEWORK_EXAMPLES_HTTP_FEEDING_H_
@@ -16,17 +17,19 @@ namespace pelton {
 // What the bytes came to.
 struct HttpOutcome {
   HttpParseState state = HttpParseState::kNeedMore;
-  // After kDone the request, such as "GET /a?b path=/a query=b host=h 1.1 keep-alive no-body [Host=h]", or the content of a body;
-  // after kError "400 at 17: bare LF".
+  // After kDone the content of a body, or the request, such as
+  // "GET /a?b path=/a query=b host=h 1.1 keep-alive no-body [Host=h]"; after kError the error, such
+  // as "400 at 17: bare LF".
   std::string text;
   size_t consumed = 0;  // after kDone
 
   friend bool operator==(const HttpOutcome&, const HttpOutcome&) = default;
 };
 
-// Shows the parser ever longer parts of `text`: up to each of `ends` (ascending) and then all of it, each in memory of its own
-// that ends with the last byte, so that a sanitizer notices a look beyond. Aborts when a view of the request does not lie in
-// its head, or when the parser goes on after an error.
+// Shows the parser ever longer parts of `text`: up to each of `ends` (ascending) and then all of
+// it, each in memory of its own that ends with the last byte, so that a sanitizer notices a look
+// beyond. Aborts when a view of the request does not lie in its head, or when the parser goes on
+// after an error.
 HttpOutcome FeedHead(std::string_view text, const std::vector<size_t>& ends = {},
                      const HttpLimits& limits = {});
 
