@@ -80,8 +80,8 @@ bool Commit(uintptr_t begin, uintptr_t bytes) {
   void* const memory = reinterpret_cast<void*>(begin);
   if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) return false;
 #ifdef PELTON_ASAN
-  __lsan_register_root_region(memory,
-                              bytes);  // else what only a frame points to is taken for a leak
+  // Else what only a frame points to is taken for a leak.
+  __lsan_register_root_region(memory, bytes);
 #endif
   return true;
 }

@@ -10,26 +10,15 @@
 namespace pelton {
 namespace io {
 
-namespace {
-
-constexpr size_t kHugePageBytes = size_t{2} << 20;
-
-}  // namespace
-
-ChunkPool::ChunkPool(size_t chunks)
-    : mapped_bytes_(chunks * kStrideBytes + kHugePageBytes), slots_(chunks) {
+ChunkPool::ChunkPool(size_t chunks) : mapped_bytes_(chunks * kStrideBytes), slots_(chunks) {
   PELTON_CHECK(chunks > 0 && chunks <= 32768) << "chunks=" << chunks;
   void* memory = ::mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   PELTON_CHECK(memory != MAP_FAILED)
       << "mmap of " << mapped_bytes_ << " bytes for receive buffers: " << ErrnoName(errno)
       << "; raise the address-space limit (ulimit -v)";
-  mapping_ = memory;
-  const uintptr_t aligned =
-      (reinterpret_cast<uintptr_t>(memory) + kHugePageBytes - 1) & ~(kHugePageBytes - 1);
-  memory_ = reinterpret_cast<char*>(aligned);
-  // Each message is a line or two of a chunk of its own: without huge pages every one costs a page walk. Advice: may be refused.
-  (void)::madvise(memory_, chunks * kStrideBytes, MADV_HUGEPAGE);
+  // No huge pages: they would make a chunk that holds one small message cost 16 KiB instead of 4.
+  memory_ = static_cast<char*>(memory);
   free_.reserve(chunks);
   for (size_t chunk = chunks; chunk > 0; --chunk) {
     free_.push_back(static_cast<uint16_t>(chunk - 1));
@@ -39,7 +28,7 @@ ChunkPool::ChunkPool(size_t chunks)
 ChunkPool::~ChunkPool() {
   PELTON_CHECK(free_.size() == slots_.size())
       << slots_.size() - free_.size() << " chunks outlive the pool of their shard";
-  ::munmap(mapping_, mapped_bytes_);
+  ::munmap(memory_, mapped_bytes_);
 }
 
 }  // namespace io

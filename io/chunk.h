@@ -77,7 +77,6 @@ class ChunkPool {
   static constexpr size_t kStrideBytes = kChunkBytes + 64;
   static_assert(kChunkBytes <= 0xffff, "slots count bytes in 16 bits");
 
-  void* mapping_;
   char* memory_;
   size_t mapped_bytes_;
   std::vector<uint16_t> free_;

@@ -35,9 +35,9 @@ bool Scheduler::RunReady() {
     context->state_ = TaskContext::State::kRunning;
     ++statistics_.resumptions;
     context->leaf_->handle().resume();
-    if (--checks_left_ <= 0) [[unlikely]] {
+    if ((checks_left_ -= kChecksPerResumption) <= 0) {
       ChargeInterval();
-      if (quota_spent_) break;
+      if (quota_spent_) [[unlikely]] break;
     }
   }
   running_ = nullptr;

@@ -136,6 +136,8 @@ class Scheduler {
  private:
   // How many preemption points share one reading of the cycle counter.
   static constexpr int kCheckInterval = 16;
+  // A resumption counts as this many: between two of them a task may run long without an await.
+  static constexpr int kChecksPerResumption = 4;
   // How many timers one turn fires or moves at most.
   static constexpr size_t kTimerBudget = 256;
 

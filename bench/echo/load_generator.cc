@@ -163,7 +163,7 @@ int RunLoad(Client& client) {
       microseconds(0.99), microseconds(0.999), static_cast<double>(latencies.max()) / 1e3, requests,
       static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(client.errors()));
   PrintUsage(window, memory);
-  return client.errors() == 0 && requests > 0 ? 0 : 1;
+  return client.errors() == 0 ? 0 : 1;
 }
 
 int RunIdle(Client& client, size_t connections) {

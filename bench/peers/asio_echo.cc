@@ -18,7 +18,8 @@ using asio::ip::tcp;
 class Session : public std::enable_shared_from_this<Session> {
  public:
   explicit Session(tcp::socket socket) : socket_(std::move(socket)), buffer_(BufferSize()) {
-    socket_.set_option(tcp::no_delay(true));
+    std::error_code ignored;  // a peer that has gone already shows in the first read
+    socket_.set_option(tcp::no_delay(true), ignored);
   }
 
   // Each handler holds the session; when the peer closes or breaks, none is started and the session

@@ -14,7 +14,7 @@ namespace {
 
 void Nothing(void*) {}
 
-// Runs the calling thread on one CPU while it lives. Without leave to do so the figures are worth less, and nothing else changes.
+// Runs the calling thread on one CPU while it lives. Where that is refused the figures are worth less.
 class Pinned {
  public:
   explicit Pinned(int cpu) {

@@ -89,7 +89,9 @@ class RecordedOperation : public io::Operation {
   explicit RecordedOperation(io::OperationKind kind, int fd = -1) : Operation(kind) {
     descriptor = fd;
   }
-  virtual ~RecordedOperation() { PELTON_CHECK(idle()) << "a test ends while its operation is in flight"; }
+  virtual ~RecordedOperation() {
+    PELTON_CHECK(idle()) << "a test ends while its operation is in flight";
+  }
 
   void OnCompletion(const io::Completion& completion) override;
 

@@ -35,13 +35,18 @@ class Backtrace {
   std::vector<std::source_location>* locations_;
 };
 
-constexpr uint_least32_t kInnerLine = __LINE__ + 2;
-Task<void> Inner(std::vector<std::source_location>* locations) { co_await Backtrace(locations); }
+uint_least32_t inner_line;
+uint_least32_t outer_line;
 
-constexpr uint_least32_t kOuterLine = __LINE__ + 4;
+Task<void> Inner(std::vector<std::source_location>* locations) {
+  inner_line = __LINE__ + 1;
+  co_await Backtrace(locations);
+}
+
 Task<void> Outer(std::vector<std::source_location>* locations) {
   co_await Yield();
   // The location is that of the await that goes on, not of an earlier one.
+  outer_line = __LINE__ + 1;
   co_await Inner(locations);
 }
 
@@ -50,8 +55,8 @@ TEST(PromiseTest, KnowsTheLineOfEachAwaitUpToTheRoot) {
   std::vector<std::source_location> locations;
   harness.Run(Outer(&locations));
   ASSERT_GE(locations.size(), 2u);
-  EXPECT_EQ(locations[0].line(), kInnerLine);
-  EXPECT_EQ(locations[1].line(), kOuterLine);
+  EXPECT_EQ(locations[0].line(), inner_line);
+  EXPECT_EQ(locations[1].line(), outer_line);
   EXPECT_NE(std::string(locations[0].file_name()).find("promise_test.cc"), std::string::npos);
   EXPECT_NE(std::string(locations[0].function_name()).find("Inner"), std::string::npos);
   EXPECT_NE(std::string(locations[1].function_name()).find("Outer"), std::string::npos);

@@ -174,6 +174,8 @@ class StructureRulesTest(RuleTest):
         self.expect_clean("test-file", "io/a.h", "", beside={"tests/io/a_test.cc": ""})
         self.expect_clean("test-file", "io/internal/a.h", "", beside={"tests/io/a_test.cc": ""})
         self.expect_clean("test-file", "io/internal/a.h", "", beside={"tests/io/internal/a_test.cc": ""})
+        self.expect_clean("test-file", "io/a.h", "", beside={"tests/conformance/a_test.cc": ""})
+        self.expect_found("test-file", "sched/a.h", "", line=0, beside={"tests/conformance/a_test.cc": ""})
         self.expect_clean("test-file", "tests/support/a.h", "")
 
     def test_long_files_are_warned_of_and_longer_ones_refused(self):

@@ -36,12 +36,15 @@ def build_file(tree):
 
 
 def test_file(tree):
-    """Each header of the rooms has a test at the mirrored place."""
+    """Each header of the rooms has a test at the mirrored place, or one that runs on every driver."""
     for path in tree.paths(".h"):
         if not path.startswith(tuple(r + "/" for r in ROOMS)) or path.startswith("framework/examples/"):
             continue
         test = "tests/" + path[: -len(".h")] + "_test.cc"
-        if test not in tree and test.replace("/internal/", "/") not in tree:
+        places = {test, test.replace("/internal/", "/")}
+        if path.startswith("io/"):
+            places.add("tests/conformance/" + posixpath.basename(test))
+        if not any(place in tree for place in places):
             yield Finding("test-file", path, 0, f"has no {test}")
 
 

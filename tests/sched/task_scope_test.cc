@@ -1,0 +1,669 @@
+#include "sched/task_scope.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sched/preemption.h"
+#include "sched/sleep.h"
+#include "tests/support/task_harness.h"
+
+namespace pelton {
+namespace {
+
+using testing::TaskHarness;
+
+Task<absl::Status> Sleep(absl::Duration duration) { co_return co_await SleepFor(duration); }
+
+Task<absl::Status> FailAfter(absl::Duration duration, absl::Status status) {
+  (void)co_await SleepFor(duration);
+  co_return status;
+}
+
+Task<void> ThrowAfter(absl::Duration duration, std::string text) {
+  (void)co_await SleepFor(duration);
+  throw std::runtime_error(text);
+}
+
+TEST(TaskScopeTest, JoinWaitsForEveryChild) {
+  TaskHarness harness;
+  int ended = 0;
+  auto child = [&](int seconds) -> Task<void> {
+    EXPECT_TRUE((co_await SleepFor(absl::Seconds(seconds))).ok());
+    ++ended;
+  };
+  auto parent = [&]() -> Task<absl::Status> {
+    TaskScope scope;
+    for (int i = 0; i < 10; ++i) scope.Spawn(child, i);
+    EXPECT_EQ(scope.live(), 10u);
+    EXPECT_EQ(ended, 0) << "a child never runs inside Spawn()";
+    const absl::Status joined = co_await scope.Join();
+    EXPECT_EQ(scope.live(), 0u);
+    co_return joined;
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_EQ(ended, 10);
+}
+
+TEST(TaskScopeTest, AnEmptyScopeJoinsAtOnce) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+}
+
+TEST(TaskScopeTest, JoiningAnEmptyScopeInALoopGivesWay) {
+  TaskHarness harness;
+  bool other_ran = false;
+  auto other = [&]() -> Task<void> {
+    other_ran = true;
+    co_return;
+  };
+  auto loop = [&]() -> Task<void> {
+    TaskScope scope;
+    harness.scope().Spawn(other);
+    while (!other_ran) {
+      EXPECT_TRUE((co_await scope.Join()).ok());
+    }
+  };
+  harness.Run(loop());
+  EXPECT_TRUE(other_ran);
+}
+
+TEST(TaskScopeTest, CanBeUsedAgainAfterAJoin) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope;
+    for (int round = 0; round < 3; ++round) {
+      scope.Spawn(Sleep, absl::Seconds(1));
+      EXPECT_TRUE((co_await scope.Join()).ok());
+    }
+  };
+  harness.Run(parent());
+}
+
+TEST(TaskScopeTest, TakesEveryKindOfTask) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Spawn([]() -> Task<void> { co_return; });
+    scope.Spawn([]() -> Task<absl::Status> { co_return absl::OkStatus(); });
+    scope.Spawn([]() -> Task<absl::StatusOr<int>> { co_return 1; });
+    scope.Spawn(Sleep(absl::Seconds(1)));
+    scope.SpawnContained(
+        []() -> Task<absl::StatusOr<std::unique_ptr<int>>> { co_return std::make_unique<int>(1); });
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+}
+
+TEST(TaskScopeTest, ChildrenKeepTheCapturesOfTheirLambda) {
+  TaskHarness harness;
+  std::string seen;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    {
+      const std::string text(100, 'x');
+      // The closure is a temporary; the child has a copy of its own.
+      scope.Spawn([text, &seen]() -> Task<void> {
+        EXPECT_TRUE((co_await SleepFor(absl::Seconds(1))).ok());
+        seen = text;
+      });
+    }
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+  EXPECT_EQ(seen, std::string(100, 'x'));
+}
+
+TEST(TaskScopeTest, ChildrenKeepTheirArguments) {
+  TaskHarness harness;
+  size_t total = 0;
+  auto by_value = [&](std::string text) -> Task<void> {
+    co_await Yield();
+    total += text.size();
+  };
+  auto by_reference = [&](const std::string& text) -> Task<void> {
+    co_await Yield();
+    total += text.size();
+  };
+  auto move_only = [&](std::unique_ptr<int> number) -> Task<void> {
+    co_await Yield();
+    total += static_cast<size_t>(*number);
+  };
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    scope.Spawn(by_value, std::string(100, 'x'));
+    scope.Spawn(by_reference, std::string(20, 'x'));
+    scope.Spawn(move_only, std::make_unique<int>(3));
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+  EXPECT_EQ(total, 123u);
+}
+
+TEST(TaskScopeTest, SpawnsMemberFunctions) {
+  struct Worker {
+    int sum = 0;
+    Task<void> Add(int value) {
+      co_await Yield();
+      sum += value;
+    }
+  };
+  TaskHarness harness;
+  Worker worker;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    scope.Spawn(&Worker::Add, &worker, 3);
+    scope.Spawn(&Worker::Add, std::ref(worker), 4);
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+  EXPECT_EQ(worker.sum, 7);
+}
+
+TEST(TaskScopeTest, TheFirstErrorWinsAndCancelsTheSiblings) {
+  TaskHarness harness;
+  absl::Status sibling;
+  auto parent = [&]() -> Task<absl::Status> {
+    TaskScope scope;
+    auto watch = [&]() -> Task<absl::Status> {
+      sibling = co_await SleepFor(absl::Hours(1));
+      co_return sibling;
+    };
+    scope.Spawn(watch);
+    scope.Spawn(FailAfter, absl::Seconds(2), absl::DataLossError("second"));
+    scope.Spawn(FailAfter, absl::Seconds(1), absl::NotFoundError("first"));
+    co_return co_await scope.Join();
+  };
+  const absl::Status status = harness.Run(parent());
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_EQ(status.message(), "first");
+  EXPECT_TRUE(absl::IsCancelled(sibling)) << sibling;
+  EXPECT_LT(harness.now() - Timestamp(), absl::Seconds(2));
+}
+
+TEST(TaskScopeTest, AnErrorIsReportedOnce) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope;
+    scope.Spawn(FailAfter, absl::ZeroDuration(), absl::NotFoundError("once"));
+    EXPECT_TRUE(absl::IsNotFound(co_await scope.Join()));
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+}
+
+TEST(TaskScopeTest, TheFirstExceptionComesOutOfJoinAndCancelsTheSiblings) {
+  TaskHarness harness;
+  absl::Status sibling;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    auto watch = [&]() -> Task<void> { sibling = co_await SleepFor(absl::Hours(1)); };
+    scope.Spawn(watch);
+    scope.Spawn(ThrowAfter, absl::Seconds(1), "first");
+    scope.Spawn(ThrowAfter, absl::Seconds(2), "second");
+    (void)co_await scope.Join();
+    ADD_FAILURE() << "Join() returned";
+  };
+  try {
+    harness.Run(parent());
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "first");
+  }
+  EXPECT_TRUE(absl::IsCancelled(sibling));
+}
+
+TEST(TaskScopeTest, AnExceptionAfterAnErrorIsDropped) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Spawn(ThrowAfter, absl::Hours(1), "a consequence of the cancellation");
+    scope.Spawn(FailAfter, absl::Seconds(1), absl::NotFoundError("first"));
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(absl::IsNotFound(harness.Run(parent())));
+}
+
+TEST(TaskScopeTest, CancelReachesEveryChildAndIsNoFailure) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    for (int i = 0; i < 100; ++i) scope.Spawn(Sleep, absl::Hours(1));
+    co_await Yield();
+    scope.Cancel();
+    scope.Cancel();
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_EQ(harness.now(), Timestamp());
+}
+
+TEST(TaskScopeTest, CancellingAnEmptyScopeIsHarmless) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Cancel();
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+}
+
+TEST(TaskScopeTest, AChildSpawnedAfterCancelIsBornCancelled) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Cancel();
+    scope.Spawn(Sleep, absl::Hours(1));
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_EQ(harness.now(), Timestamp());
+}
+
+TEST(TaskScopeTest, OtherErrorsAfterCancelAreStillReported) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Spawn(FailAfter, absl::Hours(1), absl::DataLossError("lost while it was cancelled"));
+    co_await Yield();
+    scope.Cancel();
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(absl::IsDataLoss(harness.Run(parent())));
+}
+
+TEST(TaskScopeTest, AChildCanCancelItsOwnScope) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    auto cancel = [&]() -> Task<absl::Status> {
+      scope.Cancel();
+      co_return co_await SleepFor(absl::Hours(1));
+    };
+    scope.Spawn(Sleep, absl::Hours(1));
+    scope.Spawn(cancel);
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+}
+
+TEST(TaskScopeTest, StoppingTheParentStopsTheChildren) {
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    scope.Spawn(Sleep, absl::Hours(1));
+    co_return co_await scope.Join();
+  };
+  harness.scope().Spawn(parent);
+  harness.Turn();
+  harness.scope().Cancel();
+  harness.RunReady();
+  EXPECT_EQ(harness.scope().live(), 0u);
+}
+
+TEST(TaskScopeTest, AParentThatWasStoppedSeesItsChildrensCancellation) {
+  TaskHarness harness;
+  absl::Status joined;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    scope.Spawn(Sleep, absl::Hours(1));
+    joined = co_await scope.Join();
+  };
+  harness.scope().Spawn(parent);
+  harness.Turn();
+  harness.scope().Cancel();
+  harness.RunReady();
+  EXPECT_TRUE(absl::IsCancelled(joined)) << joined;
+}
+
+TEST(TaskScopeTest, AScopeMadeInAStoppedFlowIsStopped) {
+  TaskHarness harness;
+  absl::Status joined;
+  auto parent = [&]() -> Task<void> {
+    (void)co_await SleepFor(absl::Hours(1));
+    TaskScope scope;
+    EXPECT_TRUE(scope.context().StoppedFrom(StopPhase::kEverything));
+    scope.Spawn(Sleep, absl::Hours(1));
+    joined = co_await scope.Join();
+  };
+  harness.scope().Spawn(parent);
+  harness.Turn();
+  harness.scope().Cancel();
+  harness.RunReady();
+  EXPECT_TRUE(absl::IsCancelled(joined)) << joined;
+}
+
+TEST(TaskScopeTest, ContainedFailuresHarmNobodyAndAreObserved) {
+  struct Observed {
+    std::vector<std::string> errors;
+    static void Note(void* argument, const absl::Status& error) {
+      static_cast<Observed*>(argument)->errors.push_back(error.ToString());
+    }
+  };
+  TaskHarness harness;
+  Observed observed;
+  auto parent = [&]() -> Task<absl::Status> {
+    TaskScope scope({.observer = &Observed::Note, .observer_argument = &observed});
+    scope.SpawnContained(FailAfter, absl::Seconds(1), absl::NotFoundError("contained"));
+    scope.SpawnContained(ThrowAfter, absl::Seconds(2), "thrown");
+    scope.SpawnContained([]() -> Task<void> {
+      (void)co_await SleepFor(absl::Seconds(3));
+      throw 42;
+    });
+    scope.SpawnContained(FailAfter, absl::Seconds(1), absl::OkStatus());
+    scope.Spawn(Sleep, absl::Seconds(10));
+    const absl::Status joined = co_await scope.Join();
+    EXPECT_EQ(scope.contained_errors(), 3u);
+    co_return joined;
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_GE(harness.now() - Timestamp(), absl::Seconds(10));
+  ASSERT_EQ(observed.errors.size(), 3u);
+  EXPECT_NE(observed.errors[0].find("NOT_FOUND: contained"), std::string::npos);
+  EXPECT_NE(observed.errors[1].find("INTERNAL"), std::string::npos);
+  EXPECT_NE(observed.errors[1].find("thrown"), std::string::npos);
+  EXPECT_NE(observed.errors[2].find("not derived from std::exception"), std::string::npos);
+}
+
+TEST(TaskScopeTest, ContainedFailuresWithoutAnObserverAreCounted) {
+  TaskHarness harness;
+  auto parent = [&]() -> Task<uint64_t> {
+    TaskScope scope;
+    scope.SpawnContained(FailAfter, absl::Seconds(1), absl::NotFoundError(""));
+    EXPECT_TRUE((co_await scope.Join()).ok());
+    co_return scope.contained_errors();
+  };
+  EXPECT_EQ(harness.Run(parent()), 1u);
+}
+
+TEST(TaskScopeTest, ContainedChildrenThatWereCancelledHaveNotFailed) {
+  TaskHarness harness;
+  auto parent = [&]() -> Task<uint64_t> {
+    TaskScope scope;
+    scope.SpawnContained(Sleep, absl::Hours(1));
+    co_await Yield();
+    scope.Cancel();
+    EXPECT_TRUE((co_await scope.Join()).ok());
+    co_return scope.contained_errors();
+  };
+  EXPECT_EQ(harness.Run(parent()), 0u);
+}
+
+TEST(TaskScopeTest, AnExceptionOfTheObserverComesOutOfJoin) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope({.observer = [](void*, const absl::Status&) { throw 42; }});
+    scope.SpawnContained(FailAfter, absl::ZeroDuration(), absl::NotFoundError(""));
+    (void)co_await scope.Join();
+  };
+  EXPECT_THROW(harness.Run(parent()), int);
+}
+
+TEST(TaskScopeTest, WaitForRoomKeepsToTheLimit) {
+  TaskHarness harness;
+  size_t most = 0;
+  auto parent = [&]() -> Task<absl::Status> {
+    TaskScope scope({.max_children = 3});
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_TRUE((co_await scope.WaitForRoom()).ok());
+      scope.Spawn(Sleep, absl::Seconds(1));
+      most = std::max(most, scope.live());
+    }
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_EQ(most, 3u);
+  EXPECT_GE(harness.now() - Timestamp(), absl::Seconds(6));
+}
+
+TEST(TaskScopeTest, WaitForRoomEndsWhenTheWaiterIsStopped) {
+  TaskHarness harness;
+  absl::Status room;
+  absl::Status again;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope({.max_children = 1});
+    scope.Spawn(Sleep, absl::Hours(1));
+    room = co_await scope.WaitForRoom();
+    again = co_await scope.WaitForRoom();
+    EXPECT_FALSE((co_await scope.Join()).ok());
+  };
+  harness.scope().Spawn(parent);
+  harness.Turn();
+  harness.scope().Cancel();
+  harness.RunReady();
+  EXPECT_TRUE(absl::IsCancelled(room));
+  EXPECT_TRUE(absl::IsCancelled(again));
+}
+
+TEST(TaskScopeTest, ADrainInterruptsWaitForRoomAndLeavesTheChildrenAlone) {
+  TaskHarness harness;
+  absl::Status room;
+  absl::Status joined = absl::UnknownError("not set");
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope({.max_children = 1});
+    scope.Spawn(Sleep, absl::Hours(1));
+    room = co_await scope.WaitForRoom();
+    joined = co_await scope.Join();
+  };
+  harness.scope().Spawn(parent);
+  harness.Turn();
+  harness.scope().Stop(StopPhase::kAccepting, StopReason::kDraining);
+  harness.RunReady();
+  EXPECT_TRUE(absl::IsUnavailable(room)) << room;
+  EXPECT_EQ(harness.scope().live(), 1u);
+  harness.RunUntilIdle();
+  EXPECT_TRUE(joined.ok()) << joined;
+}
+
+TEST(TaskScopeTest, WaitingForRoomInALoopGivesWay) {
+  TaskHarness harness;
+  bool other_ran = false;
+  auto other = [&]() -> Task<void> {
+    other_ran = true;
+    co_return;
+  };
+  auto loop = [&]() -> Task<void> {
+    TaskScope scope;
+    harness.scope().Spawn(other);
+    while (!other_ran) {
+      EXPECT_TRUE((co_await scope.WaitForRoom()).ok());
+    }
+  };
+  harness.Run(loop());
+  EXPECT_TRUE(other_ran);
+}
+
+TEST(TaskScopeTest, ChildrenMaySpawnSiblings) {
+  TaskHarness harness;
+  int ran = 0;
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    struct Tree {
+      static Task<void> Grow(TaskScope* scope, int depth, int* ran) {
+        ++*ran;
+        if (depth == 0) co_return;
+        scope->Spawn(Grow, scope, depth - 1, ran);
+        scope->Spawn(Grow, scope, depth - 1, ran);
+        co_await Yield();
+      }
+    };
+    scope.Spawn(Tree::Grow, &scope, 9, &ran);
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+  EXPECT_EQ(ran, (1 << 10) - 1);
+}
+
+TEST(TaskScopeTest, HoldsAHundredThousandChildren) {
+  TaskHarness harness;
+  int ended = 0;
+  auto child = [&]() -> Task<void> {
+    EXPECT_TRUE((co_await SleepFor(absl::Seconds(1))).ok());
+    ++ended;
+  };
+  auto parent = [&]() -> Task<void> {
+    TaskScope scope;
+    for (int i = 0; i < 100'000; ++i) scope.Spawn(child);
+    EXPECT_TRUE((co_await scope.Join()).ok());
+  };
+  harness.Run(parent());
+  EXPECT_EQ(ended, 100'000);
+}
+
+TEST(TaskScopeTest, AChildThatCannotBeMadeIsNotWaitedFor) {
+  // Refuses to be moved a second time, which happens when the child's frame is made.
+  struct Refusing {
+    int moves = 0;
+    Refusing() = default;
+    Refusing(Refusing&& other) : moves(other.moves + 1) {
+      if (moves == 2) throw std::runtime_error("refused");
+    }
+    Task<void> operator()() { co_return; }
+  };
+  TaskHarness harness;
+  auto parent = []() -> Task<absl::Status> {
+    TaskScope scope;
+    bool refused = false;
+    try {
+      Refusing function;
+      scope.Spawn(std::move(function));
+    } catch (const std::runtime_error&) {
+      refused = true;
+    }
+    EXPECT_TRUE(refused);
+    EXPECT_EQ(scope.live(), 0u);
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+}
+
+TEST(WithTaskScopeTest, JoinsWhatTheBodySpawned) {
+  TaskHarness harness;
+  int ended = 0;
+  auto child = [&]() -> Task<void> {
+    EXPECT_TRUE((co_await SleepFor(absl::Seconds(1))).ok());
+    ++ended;
+  };
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    for (int i = 0; i < 3; ++i) scope.Spawn(child);
+    co_return absl::OkStatus();
+  };
+  EXPECT_TRUE(harness.Run(WithTaskScope(body)).ok());
+  EXPECT_EQ(ended, 3);
+}
+
+TEST(WithTaskScopeTest, AFailingBodyCancelsTheChildren) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    scope.Spawn(Sleep, absl::Hours(1));
+    co_await Yield();
+    co_return absl::NotFoundError("body");
+  };
+  EXPECT_TRUE(absl::IsNotFound(harness.Run(WithTaskScope(body))));
+  EXPECT_EQ(harness.now(), Timestamp());
+}
+
+TEST(WithTaskScopeTest, AThrowingBodyCancelsTheChildren) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    scope.Spawn(Sleep, absl::Hours(1));
+    co_await Yield();
+    throw std::runtime_error("body");
+  };
+  EXPECT_THROW((void)harness.Run(WithTaskScope(body)), std::runtime_error);
+  EXPECT_EQ(harness.now(), Timestamp());
+}
+
+TEST(WithTaskScopeTest, YieldsTheErrorOfAChild) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    scope.Spawn(FailAfter, absl::Seconds(1), absl::DataLossError("child"));
+    co_return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsDataLoss(harness.Run(WithTaskScope(body))));
+}
+
+TEST(WithTaskScopeTest, RethrowsTheExceptionOfAChild) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    scope.Spawn(ThrowAfter, absl::Seconds(1), "child");
+    co_return absl::OkStatus();
+  };
+  EXPECT_THROW((void)harness.Run(WithTaskScope(body)), std::runtime_error);
+}
+
+TEST(WithTaskScopeTest, TheBodysErrorComesBeforeAChildsException) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    scope.Spawn(ThrowAfter, absl::Hours(1), "a consequence of the cancellation");
+    co_await Yield();
+    co_return absl::NotFoundError("body");
+  };
+  EXPECT_TRUE(absl::IsNotFound(harness.Run(WithTaskScope(body))));
+}
+
+TEST(WithTaskScopeTest, KeepsTheLimitOfItsOptions) {
+  TaskHarness harness;
+  auto body = [&](TaskScope& scope) -> Task<absl::Status> {
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_TRUE((co_await scope.WaitForRoom()).ok());
+      scope.Spawn(Sleep, absl::Seconds(1));
+      EXPECT_EQ(scope.live(), 1u);
+    }
+    co_return absl::OkStatus();
+  };
+  EXPECT_TRUE(harness.Run(WithTaskScope(body, {.max_children = 1})).ok());
+}
+
+TEST(DescribeExceptionTest, GivesTheText) {
+  EXPECT_EQ(DescribeException(std::make_exception_ptr(std::runtime_error("text"))), "text");
+  EXPECT_NE(DescribeException(std::make_exception_ptr(42)).find("not derived"), std::string::npos);
+}
+
+TEST(TaskScopeDeathTest, DiesWhenItIsDestroyedWithLiveChildren) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope;
+    scope.Spawn(Sleep, absl::Seconds(1));
+    co_return;
+  };
+  EXPECT_DEATH(harness.Run(parent()), "destroyed with 1 live children.*Join.*WithTaskScope");
+}
+
+TEST(TaskScopeDeathTest, DiesWhenItIsSpawnedIntoBeyondItsLimit) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope({.max_children = 1});
+    scope.Spawn(Sleep, absl::Seconds(1));
+    scope.Spawn(Sleep, absl::Seconds(1));
+    (void)co_await scope.Join();
+  };
+  EXPECT_DEATH(harness.Run(parent()), "limit of 1 children.*WaitForRoom");
+}
+
+TEST(TaskScopeDeathTest, DiesWhenTwoTasksJoinIt) {
+  TaskHarness harness;
+  auto parent = []() -> Task<void> {
+    TaskScope scope;
+    TaskScope joiners;
+    auto join = [&]() -> Task<absl::Status> { co_return co_await scope.Join(); };
+    scope.Spawn(Sleep, absl::Seconds(1));
+    joiners.Spawn(join);
+    joiners.Spawn(join);
+    (void)co_await joiners.Join();
+  };
+  EXPECT_DEATH(harness.Run(parent()), "two tasks join");
+}
+
+}  // namespace
+}  // namespace pelton
