@@ -333,6 +333,7 @@ TEST_F(DriverTransferErrorTest, AResetIsTold) {
     CloseWithReset(std::move(pair.theirs));
     EXPECT_EQ(ResultOf(kind, pair.ours.get()), -ECONNRESET) << OperationKindName(kind);
     EXPECT_EQ(ResultOf(OperationKind::kSend, pair.ours.get()), -EPIPE);
+    Close(std::move(pair.ours));
   }
 }
 

@@ -24,6 +24,7 @@ bool TurnOff(std::string_view capability) {
       {"multishot_receive", &wanted.multishot_receive},
       {"buffer_ring", &wanted.buffer_ring},
       {"message_ring", &wanted.message_ring},
+      {"direct_descriptors", &wanted.direct_descriptors},
   };
   for (const auto& [name, wanted_capability] : known) {
     if (name != capability) continue;
@@ -94,6 +95,13 @@ void DriverTest::TearDown() {
   EXPECT_TRUE(harness_->TurnUntil([&] { return reactor().in_flight() == 0; }))
       << reactor().in_flight() << " operations are in flight after the test";
   EXPECT_EQ(reactor().chunks().available(), reactor().chunks().size()) << "a chunk was lost";
+}
+
+void DriverTest::Close(Descriptor descriptor) {
+  RecordedOperation close(io::OperationKind::kClose, descriptor.Release());
+  reactor().Start(close);
+  EXPECT_TRUE(harness_->TurnUntil([&] { return close.done(); }));
+  EXPECT_EQ(close.result(), 0);
 }
 
 void RecordedOperation::OnCompletion(const io::Completion& completion) {

@@ -19,6 +19,7 @@
 #include "io/epoll/epoll_driver.h"
 #include "io/uring/uring_driver.h"
 #include "tests/support/driver_harness.h"
+#include "tests/support/sockets.h"
 
 namespace pelton::testing {
 
@@ -77,6 +78,9 @@ class DriverTest : public ::testing::Test {
   Harness& harness() { return *harness_; }
   DriverUnderTest& driver() { return harness_->driver(); }
   io::Reactor& reactor() { return harness_->reactor(); }
+
+  // Closes a descriptor that the driver has seen, as the contract wants it before its number is used again.
+  void Close(Descriptor descriptor);
 
  private:
   const io::Reactor::Options options_;

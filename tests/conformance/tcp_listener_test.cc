@@ -161,7 +161,7 @@ TEST_P(TcpListenerTest, ADrainServesThoseWhoseHandshakeIsDone) {
     for (const Descriptor& client : clients) SendAll(client.get(), "still served");
     co_await LetOthersRun();
     for (Descriptor& client : clients) {
-      while (UnreadBytes(client.get()) < 12 && server.live() > 0) co_await Yield();
+      while (UnreadBytes(client.get()) < 12 && server.live() > 0) co_await NextTurn();
       EXPECT_EQ(ReceiveNow(client.get()), "still served");
       client.Reset();
     }
@@ -200,7 +200,7 @@ TEST_P(TcpListenerTest, AFullScopeMakesConnectionsWait) {
       SendAll(clients.back().get(), "x");
     }
     for (Descriptor& client : clients) {
-      while (UnreadBytes(client.get()) == 0) co_await Yield();
+      while (UnreadBytes(client.get()) == 0) co_await NextTurn();
       EXPECT_LE(connections.live(), 2u);
       client.Reset();
     }
@@ -224,7 +224,7 @@ TEST_P(TcpListenerTest, RunningOutOfDescriptorsPausesAccepting) {
       accepted = (co_await listener.Accept()).status();
       co_return absl::OkStatus();
     });
-    while (reactor().statistics().accept_pauses == 0) co_await Yield();
+    while (reactor().statistics().accept_pauses == 0) co_await NextTurn();
     co_await LetOthersRun();
     EXPECT_EQ(scope.live(), 1u);
     EXPECT_EQ(reactor().statistics().accept_pauses, 1u);

@@ -13,10 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "framework/base/status.h"
+#include "io/await_operation.h"
 #include "io/tcp_listener.h"
 #include "io/tcp_stream.h"
 #include "sched/deadline.h"
-#include "sched/preemption.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
 #include "sched/when.h"
@@ -77,9 +77,16 @@ inline Task<absl::StatusOr<std::string>> ReadExactly(TcpStream& stream, size_t b
   co_return text;
 }
 
-// Lets everything else that is ready run, `turns` times.
-inline Task<void> LetOthersRun(int turns = 20) {
-  for (int i = 0; i < turns; ++i) co_await Yield();
+// Awaits the next turn of the loop: everything that is ready runs, and what the kernel has completed is delivered.
+class [[nodiscard("co_await it")]] NextTurn final : public io::OperationAwaiter {
+ public:
+  NextTurn() : OperationAwaiter(io::OperationKind::kNop) {}
+  void await_resume() const {}
+};
+
+// Lets `turns` turns go by.
+inline Task<void> LetOthersRun(int turns = 10) {
+  for (int i = 0; i < turns; ++i) co_await NextTurn();
 }
 
 // Writes back what it reads, until the peer closes.

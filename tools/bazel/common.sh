@@ -1,7 +1,7 @@
 # Sourced by tools/run and tools/test: goes to the top of the repository, completes the set-up, and says how Bazel reports.
 # shellcheck shell=bash
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 # Runs a Bazel command. On a terminal its progress shows and goes; elsewhere only what went wrong, and the summary of tests,
 # is printed.
