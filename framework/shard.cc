@@ -77,6 +77,7 @@ bool Shard::Finished(bool& changed) {
     changed = true;
   }
   if (!group_.ServicesEnded()) return false;
+  services_ended_seen_ = true;
   if (visitors_->live() > 0 && !visitors_->context().StoppedFrom(StopPhase::kEverything)) {
     visitors_->Cancel();
   }

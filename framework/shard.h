@@ -90,14 +90,23 @@ class Shard {
   void BeginTurn();
   // Whether the next turn would find something to do without waiting for I/O, a timer or mail.
   bool HasWork() const { return scheduler_.HasReady() || mail_.HasUnsent() || reactor_.HasWork(); }
-  // Whether another thread has left something for this shard: mail, or a request to stop.
-  bool HasArrivals() const { return mail_.HasArrivals() || group_.requested_stop() != stop_seen_; }
+  // Whether another thread has left something for this shard: mail, a request to stop, or a new answer of Finished().
+  bool HasArrivals() const {
+    return mail_.HasArrivals() || group_.requested_stop() != stop_seen_ || GroupHasEnded();
+  }
   // Whether the service has ended on all shards and nothing here is left to do. Tells the group when this shard comes to rest, so
   // it must be asked once a turn. `changed` is set when the others should look again.
   bool Finished(bool& changed);
 
  private:
   static Task<absl::Status> Serve(Shard& shard, ServeFunction serve);
+
+  // Whether the group has come further since Finished() was asked, so that a shard about to sleep must ask again.
+  bool GroupHasEnded() const {
+    if (!service_ended_) [[likely]]
+      return false;
+    return services_ended_seen_ ? at_rest_ && group_.AllAtRest() : group_.ServicesEnded();
+  }
 
   static inline PELTON_SHARD_LOCAL Shard* current_ = nullptr;
 
@@ -112,6 +121,7 @@ class Shard {
   std::optional<TaskScope> visitors_;
   StopPhase stop_seen_ = StopPhase::kNone;
   bool service_ended_ = false;
+  bool services_ended_seen_ = false;
   bool at_rest_ = false;
   bool aborted_ = false;
 };

@@ -124,14 +124,25 @@ void BM_Mailbox_LookAtEmptyInboxes(benchmark::State& state) {
 }
 BENCHMARK(BM_Mailbox_LookAtEmptyInboxes)->Arg(1)->Arg(64);
 
+// A sender's order: write, barrier, look.
 void BM_SleepFlag_FullBarrier(benchmark::State& state) {
-  for (auto _ : state) SleepFlag::FullBarrier();
+  std::atomic<uint32_t> written = 0;
+  for (auto _ : state) {
+    written.store(1, std::memory_order_relaxed);
+    SleepFlag::FullBarrier();
+    benchmark::DoNotOptimize(written.load(std::memory_order_relaxed));
+  }
 }
 BENCHMARK(BM_SleepFlag_FullBarrier);
 
 // What FullBarrier stands in for.
 void BM_SleepFlag_PortableFence(benchmark::State& state) {
-  for (auto _ : state) std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic<uint32_t> written = 0;
+  for (auto _ : state) {
+    written.store(1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    benchmark::DoNotOptimize(written.load(std::memory_order_relaxed));
+  }
 }
 BENCHMARK(BM_SleepFlag_PortableFence);
 

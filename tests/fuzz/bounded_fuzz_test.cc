@@ -40,7 +40,7 @@ class Mutator {
   void ChangeOnce(std::string* input, const std::string& other) {
     const size_t place = Below(input->size() + 1);
     const size_t length = Below(std::min<size_t>(input->size() - place, 16) + 1);
-    switch (Below(8)) {
+    switch (Below(9)) {
       case 0:
         if (place < input->size()) (*input)[place] ^= static_cast<char>(1 << Below(8));
         break;
@@ -65,7 +65,15 @@ class Mutator {
       case 7:  // the start of one, the end of the other
         *input = input->substr(0, place) + other.substr(std::min(Below(64), other.size()));
         break;
+      case 8:  // a piece of text where a line starts
+        input->insert(LineStartFrom(*input, place), words_[Below(words_.size())]);
+        break;
     }
+  }
+
+  static size_t LineStartFrom(const std::string& text, size_t place) {
+    const size_t end = text.find('\n', place);
+    return end == text.npos ? text.size() : end + 1;
   }
 
   std::mt19937 random_;

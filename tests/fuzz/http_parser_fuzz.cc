@@ -130,6 +130,8 @@ std::vector<std::string> FuzzSeeds() {
       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
       "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
       "POST / HTTP/1.1\r\nHost: a\r\nA: \t b \r\nB:\r\nC: \x80\xff\r\n\r\n",
+      "GET /" + std::string(20, 'a') + " HTTP/1.1\r\nHost: a\r\nCookie: " + std::string(100, 'b') +
+          "\r\nAccept: c\r\n\r\n",
       "5\r\nhello\r\n6;a=\"b\"\r\n world\r\n0\r\nA: b\r\nC:\r\n\r\n",
       "0000a\r\n0123456789\r\nB;x\r\n01234567890\r\n00\r\n\r\n",
   };
@@ -157,6 +159,9 @@ std::vector<std::string> FuzzWords() {
           "OPTIONS ",
           "Host: ",
           "Content-Length: ",
+          "Content-Length: 5\r\n",
+          "Host: a\r\n",
+          "A: b\r\n",
           "Content-Length: 18446744073709551616\r\n",
           "Transfer-Encoding: chunked\r\n",
           "Transfer-Encoding: gzip, chunked\r\n",

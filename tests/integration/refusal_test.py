@@ -49,7 +49,7 @@ BAD_CHUNKS = {
     "no size": b"\r\nhello\r\n0\r\n\r\n",
     "negative size": b"-5\r\nhello\r\n0\r\n\r\n",
     "size with a prefix": b"0x5\r\nhello\r\n0\r\n\r\n",
-    "size beyond 64 bits": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
+    "size of 17 digits": b"00000000000000005\r\nhello\r\n0\r\n\r\n",
     "chunk longer than its size": b"4\r\nhello\r\n0\r\n\r\n",
     "bare LF after a size": b"5\nhello\r\n0\r\n\r\n",
     "bare LF after a chunk": b"5\r\nhello\n0\r\n\r\n",

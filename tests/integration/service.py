@@ -140,7 +140,7 @@ class Service:
         host, port = self.address
         return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
-    def signal(self, number=signal.SIGTERM):
+    def send_signal(self, number=signal.SIGTERM):
         os.kill(self.process.pid, number)
 
     def wait(self, seconds=PATIENCE):
@@ -162,7 +162,7 @@ class Service:
 
     def stop(self, test, number=signal.SIGTERM, seconds=PATIENCE):
         """Asks the service to stop, and checks that it does as it should."""
-        self.signal(number)
+        self.send_signal(number)
         self.expect_clean_end(test, seconds)
 
     def reports(self):

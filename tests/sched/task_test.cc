@@ -35,7 +35,8 @@ class Counted {
   Counts* counts_;
 };
 
-Task<int> Value(int value) { co_return value; }
+// Not inlined, so that its frame is made.
+[[gnu::noinline]] Task<int> Value(int value) { co_return value; }
 
 Task<int> ValueAfterYield(int value) {
   co_await Yield();
