@@ -1,16 +1,18 @@
 // Memory for coroutine frames: per-shard free lists, one for each 32 bytes of size up to 2 KiB.
 //
-// Shard affinity: a pool belongs to one shard. Allocate and Free act on the pool that is current on the calling thread; any
-// thread may free any frame. DrainRemote, GetStatistics and CheckInvariants are for the owner alone.
-// Ownership: the pool owns one reserved range of addresses for life; it must outlive its frames (checked).
-// Invariants: 1. Free gets the size that Allocate got; 2. a frame of up to 2 KiB lies in the range of the pool that was
-// current when it was allocated, or in none (then malloc's); 3. live + free = carved, where live includes frames that other
-// threads freed and the owner has not taken home yet.
-// Cost: a pair of Allocate and Free of one size takes about 1 ns and no atomic operation. Growing takes one mprotect for each
-// 2 MiB. A free from another thread is one compare-and-swap and a scan of the live pools. Memory is kept for reuse and given
-// back when the pool dies.
-// Algorithm: segregated free lists over bump-carved slabs. The owner of a frame is found from its address by a subtraction
-// and a compare, as in mimalloc and snmalloc.
+// Shard affinity: a pool belongs to one shard. Allocate and Free act on the pool that is current on
+// the calling thread; any thread may free any frame. DrainRemote, GetStatistics and CheckInvariants
+// are for the owner alone.
+// Ownership: the pool owns one reserved range of addresses for life; it must outlive its frames
+// (checked).
+// Invariants: 1. Free gets the size that Allocate got; 2. a frame of up to 2 KiB lies in the range
+// of the pool that was current when it was allocated, or in none (then malloc's); 3. live + free =
+// carved, where live includes frames that other threads freed and the owner has not taken home yet.
+// Cost: a pair of Allocate and Free of one size takes about 1 ns and no atomic operation. Growing
+// takes one mprotect for each 2 MiB. A free from another thread is one compare-and-swap and a scan
+// of the live pools. Memory is kept for reuse and given back when the pool dies.
+// Algorithm: segregated free lists over bump-carved slabs. The owner of a frame is found from its
+// address by a subtraction and a compare, as in mimalloc and snmalloc.
 //
 //   FramePool pool;
 //   FramePool::Binding binding(&pool);           // current on this thread

@@ -3,9 +3,10 @@
 //   ForeignPtr<Index> index = co_await On(home, []() -> Task<ForeignPtr<Index>> { co_return MakeForeign<Index>(); });
 //   size_t size = co_await index.Invoke([](Index& index) -> Task<size_t> { co_return index.size(); });
 //
-// Shard affinity: the pointer may move between shards; the object is touched on its home shard alone.
-// Ownership: unique. Destroying the pointer sends the object home to be destroyed there; until then it counts as work of the
-// service, so none is stranded when the service ends.
+// Shard affinity: the pointer may move between shards; the object is touched on its home shard
+// alone.
+// Ownership: unique. Destroying the pointer sends the object home to be destroyed there; until then
+// it counts as work of the service, so none is stranded when the service ends.
 // Cost: creating and destroying it elsewhere: one small allocation and one message.
 
 #ifndef PELTON_FRAMEWORK_FOREIGN_PTR_H_
@@ -44,14 +45,13 @@ class ForeignPtr {
   // The shard on which the object lives.
   ShardId home() const { return home_; }
 
-  // Runs `function(T&)`, which returns a Task<R>, on the object's home shard: awaitable, yields R. The object must not be released
-  // meanwhile. REQUIRES: not empty.
+  // Runs `function(T&)`, which returns a Task<R>, on the object's home shard: awaitable, yields R.
+  // The object must not be released meanwhile. REQUIRES: not empty.
   template <typename Function>
   [[nodiscard("co_await it")]] auto Invoke(Function function) {
     T* object = parcel_->object.get();
-    return On(home_, [object, function = std::move(function)]() mutable {
-      return function(*object);
-    });
+    return On(home_,
+              [object, function = std::move(function)]() mutable { return function(*object); });
   }
 
   // The object itself. REQUIRES: called on its home shard (checked).

@@ -1,11 +1,14 @@
 // Messages between shards: what a shard has to send, and what has arrived for it.
 //
-// A message is a node that the sender keeps alive until it is delivered, so sending allocates nothing and never fails: when the
-// ring to the receiver is full, the node waits in the sender's outbox, in order.
+// A message is a node that the sender keeps alive until it is delivered, so sending allocates
+// nothing and never fails: when the ring to the receiver is full, the node waits in the sender's
+// outbox, in order.
 //
-// Shard affinity: one Mail per shard, touched by that shard alone; the rings between them are the only memory that shards share.
-// Invariants: 1. nodes from one shard to another are delivered in the order they were sent; 2. a node is delivered exactly once;
-// 3. after Flush() nothing that fits in its ring is left unpublished, and every receiver that sleeps has been claimed for waking.
+// Shard affinity: one Mail per shard, touched by that shard alone; the rings between them are the
+// only memory that shards share.
+// Invariants: 1. nodes from one shard to another are delivered in the order they were sent; 2. a
+// node is delivered exactly once; 3. after Flush() nothing that fits in its ring is left
+// unpublished, and every receiver that sleeps has been claimed for waking.
 // Cost: a store or two per message; one barrier per Flush() that published something.
 
 #ifndef PELTON_FRAMEWORK_MAIL_H_
@@ -25,7 +28,8 @@ namespace pelton {
 // A message that another shard will run. Lives where its sender put it until it is delivered.
 struct MailNode {
   MailNode* next = nullptr;
-  // Called on the receiving shard, from its loop and not from a task. May send; resumes nothing itself.
+  // Called on the receiving shard, from its loop and not from a task. May send; resumes nothing
+  // itself.
   void (*deliver)(MailNode* self) = nullptr;
 };
 

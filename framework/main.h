@@ -2,8 +2,9 @@
 //
 //   int main(int argc, char** argv) { return pelton::Main(argc, argv, Serve); }
 //
-// Parses the flags that every service shares and those that the program defines (ABSL_FLAG), runs `serve` on every shard, and drains
-// on SIGTERM and SIGINT. The shared flags: --shards, --cpus, --driver, --memory, --grace_period, --spin, --help.
+// Parses the flags that every service shares and those that the program defines (ABSL_FLAG), runs
+// `serve` on every shard, and drains on SIGTERM and SIGINT. The shared flags: --shards, --cpus,
+// --driver, --memory, --grace_period, --spin, --help.
 
 #ifndef PELTON_FRAMEWORK_MAIN_H_
 #define PELTON_FRAMEWORK_MAIN_H_
@@ -14,8 +15,9 @@
 
 namespace pelton {
 
-// Runs a service; call it from main() and return what it returns. `usage` is the first paragraph of --help.
-// Returns 0 when the service has ended or was drained; 1 after one line on stderr that says what failed.
+// Runs a service; call it from main() and return what it returns. `usage` is the first paragraph of
+// --help. Returns 0 when the service has ended or was drained; 1 after one line on stderr that says
+// what failed.
 int Main(int argc, char** argv, ServeFunction serve, std::string_view usage = {});
 
 }  // namespace pelton

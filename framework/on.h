@@ -2,13 +2,16 @@
 //
 //   int sum = co_await On(ShardId(3), [=]() -> Task<int> { co_return co_await Sum(first, last); });
 //
-// The function is moved into the awaiting task's frame, and runs there in memory while its task runs on the other shard, so what it
-// captures by value needs no copy and what it captures by reference is the caller's: the caller does not run meanwhile. Its result
-// is moved to the awaiting task. An exception that leaves the task is rethrown at the await.
+// The function is moved into the awaiting task's frame, and runs there in memory while its task
+// runs on the other shard, so what it captures by value needs no copy and what it captures by
+// reference is the caller's: the caller does not run meanwhile. Its result is moved to the awaiting
+// task. An exception that leaves the task is rethrown at the await.
 //
-// Cancelling the awaiting task sends a request to cancel after it; the await returns when the remote task has ended.
+// Cancelling the awaiting task sends a request to cancel after it; the await returns when the
+// remote task has ended.
 //
-// Shard affinity: any shard's tasks. COST: two messages; two frames of the other shard's pool; no other allocation.
+// Shard affinity: any shard's tasks. COST: two messages; two frames of the other shard's pool; no
+// other allocation.
 
 #ifndef PELTON_FRAMEWORK_ON_H_
 #define PELTON_FRAMEWORK_ON_H_
@@ -29,12 +32,12 @@ namespace pelton {
 
 namespace framework_internal {
 
-// The part of an awaited remote call that does not depend on its types. The request goes there, a cancellation may follow it, and
-// both come back before the caller goes on: then nobody refers to its frame any more.
+// The part of an awaited remote call that does not depend on its types. The request goes there, a
+// cancellation may follow it, and both come back before the caller goes on: then nobody refers to
+// its frame any more.
 class RemoteCall : protected Suspension {
  public:
-  explicit RemoteCall(ShardId target)
-      : origin_(Shard::Current()->id()), target_(target) {
+  explicit RemoteCall(ShardId target) : origin_(Shard::Current()->id()), target_(target) {
     PELTON_CHECK(target.index() < Shard::Current()->shards())
         << "On(" << target << "): there are " << Shard::Current()->shards() << " shards";
   }
@@ -65,9 +68,9 @@ class RemoteCall : protected Suspension {
   const ShardId target_;
   int outstanding_ = 1;  // messages that must come back; the origin's
   bool cancel_sent_ = false;
-  bool cancel_arrived_early_ = false;  // the target's
+  bool cancel_arrived_early_ = false;      // the target's
   TaskContext* remote_context_ = nullptr;  // the target's
-  Node request_;  // also the reply
+  Node request_;                           // also the reply
   Node cancel_;
 };
 
@@ -90,7 +93,8 @@ class OnAwaiter final : private RemoteCall {
     SendRequest();
   }
   T await_resume() {
-    if (exception_) [[unlikely]] std::rethrow_exception(exception_);
+    if (exception_) [[unlikely]]
+      std::rethrow_exception(exception_);
     if constexpr (!std::is_void_v<T>) return *std::move(result_);
   }
 
@@ -118,8 +122,8 @@ class OnAwaiter final : private RemoteCall {
 
 }  // namespace framework_internal
 
-// Calls `function()`, which returns a Task<T>, on `shard`, awaits the task there and yields its T here. `shard` may be the current
-// one. REQUIRES: awaited at once.
+// Calls `function()`, which returns a Task<T>, on `shard`, awaits the task there and yields its T
+// here. `shard` may be the current one. REQUIRES: awaited at once.
 template <typename Function>
 [[nodiscard("co_await it")]] auto On(ShardId shard, Function function) {
   return framework_internal::OnAwaiter<Function>(shard, std::move(function));

@@ -1,9 +1,11 @@
 // Runtime: runs a service on one pinned thread per shard, and stops it gracefully.
 //
-// The calling thread becomes the control thread: it sleeps until a signal arrives or the shards have ended.
+// The calling thread becomes the control thread: it sleeps until a signal arrives or the shards
+// have ended.
 //
-// Stopping (SIGTERM, SIGINT): the shards stop accepting; waits for idle peers are interrupted a moment later, so that a request which
-// is on its way is still answered; everything that is left when the grace period ends is cancelled. A second signal cancels at once.
+// Stopping (SIGTERM, SIGINT): the shards stop accepting; waits for idle peers are interrupted a
+// moment later, so that a request which is on its way is still answered; everything that is left
+// when the grace period ends is cancelled. A second signal cancels at once.
 
 #ifndef PELTON_FRAMEWORK_RUNTIME_H_
 #define PELTON_FRAMEWORK_RUNTIME_H_
@@ -30,8 +32,9 @@ class Runtime {
     ShardPlacement placement;  // how many shards, and on which CPUs
     DriverChoice driver = DriverChoice::kAuto;
     Shard::Options shard;
-    // How long a shard that has nothing to do looks for work before it sleeps. Waking a thread costs about 20 µs, so looking
-    // that long halves the latency of a lone connection. None when shards share a CPU.
+    // How long a shard that has nothing to do looks for work before it sleeps. Waking a thread
+    // costs about 20 µs, so looking that long halves the latency of a lone connection. None when
+    // shards share a CPU.
     absl::Duration spin = absl::Microseconds(20);
     // How long tasks may go on after a request to stop.
     absl::Duration grace_period = absl::Seconds(10);
@@ -39,9 +42,10 @@ class Runtime {
 
   explicit Runtime(const Options& options) : options_(options) {}
 
-  // Runs `serve` on every shard until it has returned on all of them, or a signal or an error has ended it. Prints
-  // `listening on ADDRESS:PORT shards=N driver=NAME` on stdout for each listener when all shards have bound it.
-  // Yields the first shard's error. Call it once, from the main thread, before other threads exist: they would take the signals.
+  // Runs `serve` on every shard until it has returned on all of them, or a signal or an error has
+  // ended it. Prints `listening on ADDRESS:PORT shards=N driver=NAME` on stdout for each listener
+  // when all shards have bound it. Yields the first shard's error. Call it once, from the main
+  // thread, before other threads exist: they would take the signals.
   absl::Status Run(const ServeFunction& serve);
 
  private:

@@ -1,9 +1,11 @@
 // Shard: everything that one core of a service owns: its memory, tasks, timers, I/O and mail.
 //
-// A shard is a value that can be stepped: RunTurn() (shard_loop.h) runs one iteration of its loop. The threaded runtime loops over
-// it on a pinned thread, the stepped runtime runs any number of shards on the calling thread.
+// A shard is a value that can be stepped: RunTurn() (shard_loop.h) runs one iteration of its loop.
+// The threaded runtime loops over it on a pinned thread, the stepped runtime runs any number of
+// shards on the calling thread.
 //
-// Shard affinity: its own tasks, unless a member says otherwise. Current() is switched by the runtime.
+// Shard affinity: its own tasks, unless a member says otherwise. Current() is switched by the
+// runtime.
 // Ownership: the runtime's. All tasks have ended when it is destroyed.
 
 #ifndef PELTON_FRAMEWORK_SHARD_H_
@@ -27,7 +29,8 @@ namespace pelton {
 
 class Shard;
 
-// What a service runs on every shard. Returning ends the shard's service; an error ends the process with its message.
+// What a service runs on every shard. Returning ends the shard's service; an error ends the process
+// with its message.
 using ServeFunction = std::function<Task<absl::Status>(Shard&)>;
 
 class Shard {
@@ -60,7 +63,8 @@ class Shard {
   // Owns the tasks that other shards start here.
   TaskScope& visitors() { return *visitors_; }
 
-  // For the runtime ----------------------------------------------------------------------------------------------------------
+  // For the runtime
+  // ----------------------------------------------------------------------------------------------------------
 
   // Makes this shard current on this thread while the object lives.
   class Binding {
@@ -84,24 +88,29 @@ class Shard {
 
   // Starts the service. REQUIRES: bound.
   void Start(const ServeFunction& serve);
-  // Undoes Start() before the first turn, when another shard could not be made. REQUIRES: not bound.
+  // Undoes Start() before the first turn, when another shard could not be made. REQUIRES: not
+  // bound.
   void Abort();
-  // Begins a turn: reads the clock, obeys requests to stop, and takes home memory that others freed. REQUIRES: bound.
+  // Begins a turn: reads the clock, obeys requests to stop, and takes home memory that others
+  // freed. REQUIRES: bound.
   void BeginTurn();
   // Whether the next turn would find something to do without waiting for I/O, a timer or mail.
   bool HasWork() const { return scheduler_.HasReady() || mail_.HasUnsent() || reactor_.HasWork(); }
-  // Whether another thread has left something for this shard: mail, a request to stop, or a new answer of Finished().
+  // Whether another thread has left something for this shard: mail, a request to stop, or a new
+  // answer of Finished().
   bool HasArrivals() const {
     return mail_.HasArrivals() || group_.requested_stop() != stop_seen_ || GroupHasEnded();
   }
-  // Whether the service has ended on all shards and nothing here is left to do. Tells the group when this shard comes to rest, so
-  // it must be asked once a turn. `changed` is set when the others should look again.
+  // Whether the service has ended on all shards and nothing here is left to do. Tells the group
+  // when this shard comes to rest, so it must be asked once a turn. `changed` is set when the
+  // others should look again.
   bool Finished(bool& changed);
 
  private:
   static Task<absl::Status> Serve(Shard& shard, ServeFunction serve);
 
-  // Whether the group has come further since Finished() was asked, so that a shard about to sleep must ask again.
+  // Whether the group has come further since Finished() was asked, so that a shard about to sleep
+  // must ask again.
   bool GroupHasEnded() const {
     if (!service_ended_) [[likely]]
       return false;

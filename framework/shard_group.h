@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "absl/status/status.h"
+#include "framework/base/cache_line.h"
 #include "framework/mail.h"
 #include "io/listener_registry.h"
 #include "sched/task_context.h"
@@ -54,7 +55,8 @@ class ShardGroup {
   std::atomic<uint8_t> requested_stop_{0};
   std::atomic<uint32_t> services_{0};
   std::atomic<uint32_t> busy_{0};
-  std::atomic<uint64_t> posts_{0};
+  // Apart from what every shard reads in every turn.
+  alignas(kCacheLineBytes) std::atomic<uint64_t> posts_{0};
   std::mutex mutex_;
   absl::Status first_error_;  // guarded by mutex_
 };

@@ -1,4 +1,5 @@
-// The loop of a shard, on one screen. A template on the driver: one switch when a shard starts picks the instantiation.
+// The loop of a shard, on one screen. A template on the driver: one switch when a shard starts
+// picks the instantiation.
 
 #ifndef PELTON_FRAMEWORK_SHARD_LOOP_H_
 #define PELTON_FRAMEWORK_SHARD_LOOP_H_
@@ -12,17 +13,17 @@
 
 namespace pelton {
 
-// One iteration. Everything that is due gets its turn within it, and each part is bounded. `wake(uint32_t shard)` wakes another
-// shard that sleeps.
+// One iteration. Everything that is due gets its turn within it, and each part is bounded.
+// `wake(uint32_t shard)` wakes another shard that sleeps.
 template <io::Driver D, typename Wake>
 void RunTurn(Shard& shard, D& driver, Wake&& wake) {
   shard.BeginTurn();
-  shard.scheduler().RunReady();      // until no task is ready or the time quota is spent
-  shard.mail().Deliver();            // messages from other shards make tasks ready
-  shard.scheduler().FireTimers();    // timers that are due make tasks ready
-  shard.mail().Flush(wake);          // what this turn sent, in one batch per receiver
-  driver.Submit(shard.reactor());    // what this turn started, in one batch
-  driver.Reap(shard.reactor());      // completions make tasks ready; nothing is resumed here
+  shard.scheduler().RunReady();    // until no task is ready or the time quota is spent
+  shard.mail().Deliver();          // messages from other shards make tasks ready
+  shard.scheduler().FireTimers();  // timers that are due make tasks ready
+  shard.mail().Flush(wake);        // what this turn sent, in one batch per receiver
+  driver.Submit(shard.reactor());  // what this turn started, in one batch
+  driver.Reap(shard.reactor());    // completions make tasks ready; nothing is resumed here
 }
 
 // How long a shard with nothing to do may wait, in nanoseconds; negative: until something happens.
@@ -32,7 +33,8 @@ inline int64_t WaitLimit(Shard& shard) {
   return std::max<int64_t>(0, next.nanoseconds() - shard.scheduler().PreciseNow().nanoseconds());
 }
 
-// Watches for something to do for up to `limit_cycles`, without a system call. Returns whether there is.
+// Watches for something to do for up to `limit_cycles`, without a system call. Returns whether
+// there is.
 template <io::Driver D>
 bool Spin(const Shard& shard, const D& driver, uint64_t limit_cycles) {
   const uint64_t end = CycleCounter::Now() + limit_cycles;
@@ -43,8 +45,8 @@ bool Spin(const Shard& shard, const D& driver, uint64_t limit_cycles) {
   return false;
 }
 
-// Blocks until there is something to do. Another shard wakes this one only if its sleep flag is set, and the flag is set before
-// the last look at what has arrived: no wake-up is lost.
+// Blocks until there is something to do. Another shard wakes this one only if its sleep flag is
+// set, and the flag is set before the last look at what has arrived: no wake-up is lost.
 template <io::Driver D>
 void Sleep(Shard& shard, D& driver, int64_t limit_ns) {
   SleepFlag& flag = shard.mail().sleep_flag();

@@ -5,11 +5,12 @@
 //   auto value = co_await store.Invoke(OwnerOf(key), &Store::Get, key);         // from any shard
 //   co_await store.Stop();                                                      // before it is destroyed
 //
-// T is constructed as T(arguments...), on its shard. If it has `Task<absl::Status> Start()`, that is awaited after all shards have
-// constructed theirs, in the order of the shards; if it has `Task<void> Stop()`, that is awaited in the opposite order.
+// T is constructed as T(arguments...), on its shard. If it has `Task<absl::Status> Start()`, that
+// is awaited after all shards have constructed theirs, in the order of the shards; if it has
+// `Task<void> Stop()`, that is awaited in the opposite order.
 //
-// Shard affinity: Start() and Stop() from one task; Local() and Invoke() from any shard between them. Each instance is touched on its
-// own shard alone.
+// Shard affinity: Start() and Stop() from one task; Local() and Invoke() from any shard between
+// them. Each instance is touched on its own shard alone.
 
 #ifndef PELTON_FRAMEWORK_SHARDED_H_
 #define PELTON_FRAMEWORK_SHARDED_H_
@@ -37,8 +38,9 @@ class Sharded {
   Sharded& operator=(const Sharded&) = delete;
   ~Sharded() { PELTON_CHECK(instances_.empty()) << "a Sharded was destroyed before Stop()"; }
 
-  // Constructs an instance on every shard from copies of `arguments`, then starts them. When one fails to start, those that had
-  // started are stopped, and its error is returned. REQUIRES: not started.
+  // Constructs an instance on every shard from copies of `arguments`, then starts them. When one
+  // fails to start, those that had started are stopped, and its error is returned. REQUIRES: not
+  // started.
   template <typename... Arguments>
   Task<absl::Status> Start(Arguments... arguments) {
     PELTON_CHECK(instances_.empty()) << "Start() of a Sharded that is started";
@@ -52,8 +54,7 @@ class Sharded {
     if constexpr (requires(T& object) { object.Start(); }) {
       for (; started_ < instances_.size(); ++started_) {
         T* object = instances_[started_].object.get();
-        absl::Status status =
-            co_await On(ShardId(started_), [object] { return object->Start(); });
+        absl::Status status = co_await On(ShardId(started_), [object] { return object->Start(); });
         if (!status.ok()) {
           co_await Stop();
           co_return status;
@@ -86,8 +87,8 @@ class Sharded {
   // The current shard's instance.
   T& Local() { return *instances_[Shard::Current()->id().index()].object; }
 
-  // Calls `member(arguments...)` of the instance of `shard`, on that shard. Awaitable; yields what the member's Task yields, or
-  // its plain result. Arguments are moved to the call.
+  // Calls `member(arguments...)` of the instance of `shard`, on that shard. Awaitable; yields what
+  // the member's Task yields, or its plain result. Arguments are moved to the call.
   template <typename Member, typename... Arguments>
   [[nodiscard("co_await it")]] auto Invoke(ShardId shard, Member member, Arguments... arguments) {
     PELTON_CHECK(shard.index() < instances_.size())

@@ -10,14 +10,16 @@
 namespace pelton {
 namespace {
 
-// How long real I/O that is in flight may take before a timer overtakes it, and before a service without timers counts as stuck.
+// How long real I/O that is in flight may take before a timer overtakes it, and before a service
+// without timers counts as stuck.
 constexpr int64_t kPatienceNs = 2'000'000;
 constexpr int64_t kStuckNs = 10'000'000'000;
 
 }  // namespace
 
 SteppedRuntime::SteppedRuntime(const Options& options)
-    : group_(options.shards, [](void*, const SocketAddress&, uint32_t) {}, nullptr),
+    : group_(
+          options.shards, [](void*, const SocketAddress&, uint32_t) {}, nullptr),
       members_(options.shards),
       order_(options.shards),
       random_state_(options.seed) {
@@ -41,7 +43,8 @@ absl::Status SteppedRuntime::Run(const ServeFunction& serve) {
   while (Step()) {
   }
   if (!ended_) {
-    // Nothing will ever resume these tasks, so the shards cannot be destroyed: this is a defect of the program under test.
+    // Nothing will ever resume these tasks, so the shards cannot be destroyed: this is a defect of
+    // the program under test.
     PELTON_FATAL() << "the service is stuck: its tasks wait, and no timer, message or I/O will "
                       "wake them";
   }
@@ -93,9 +96,9 @@ bool SteppedRuntime::Step() {
 }
 
 bool SteppedRuntime::AwaitCompletions() {
-  const bool in_flight = std::any_of(
-      members_.begin(), members_.end(),
-      [](const Member& member) { return member.shard->reactor().in_flight() > 0; });
+  const bool in_flight = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.shard->reactor().in_flight() > 0;
+  });
   if (!in_flight) return false;
   const bool timers = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
     return !member.shard->scheduler().NextTimer().infinite();

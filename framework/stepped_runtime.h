@@ -1,11 +1,13 @@
-// SteppedRuntime: runs all shards of a service on the calling thread, one turn at a time, in an order drawn from a seed and on a virtual
-// clock. The tests' runtime: what happens is a function of the seed, and an hour passes in no time.
+// SteppedRuntime: runs all shards of a service on the calling thread, one turn at a time, in an
+// order drawn from a seed and on a virtual clock. The tests' runtime: what happens is a function of
+// the seed, and an hour passes in no time.
 //
 //   SteppedRuntime runtime({.shards = 3, .seed = 7});
 //   EXPECT_TRUE(runtime.Run([](Shard& shard) -> Task<absl::Status> { ... }).ok());
 //
-// Time stands still while any shard has something to do; then it jumps to the next timer. A service that does real I/O (on loopback) is
-// given a moment of real time to complete what is in flight before the clock jumps: such runs are not quite reproducible.
+// Time stands still while any shard has something to do; then it jumps to the next timer. A service
+// that does real I/O (on loopback) is given a moment of real time to complete what is in flight
+// before the clock jumps: such runs are not quite reproducible.
 //
 // Shard affinity: the constructing thread alone.
 
@@ -36,14 +38,15 @@ class SteppedRuntime {
   // REQUIRES: the service has ended, or was never started.
   ~SteppedRuntime();
 
-  // Starts `serve` on every shard and steps until it has ended on all. Yields the first error; FAILED_PRECONDITION when nothing can
-  // ever happen any more (a deadlock), or nothing does for ten seconds.
+  // Starts `serve` on every shard and steps until it has ended on all. Yields the first error;
+  // FAILED_PRECONDITION when nothing can ever happen any more (a deadlock), or nothing does for ten
+  // seconds.
   absl::Status Run(const ServeFunction& serve);
 
   // The same in pieces: start, then step while Step() returns true.
   void Start(const ServeFunction& serve);
-  // Runs one turn of every shard, in a random order, and moves the time when all of them are idle. Returns false when the service
-  // has ended, or can go no further (then ended() is false).
+  // Runs one turn of every shard, in a random order, and moves the time when all of them are idle.
+  // Returns false when the service has ended, or can go no further (then ended() is false).
   bool Step();
   bool ended() const { return ended_; }
   absl::Status status() { return group_.first_error(); }

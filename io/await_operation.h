@@ -1,4 +1,5 @@
-// An operation that a task awaits: it lives in the awaiter, so in the frame of the waiting task, and is cancelled with it.
+// An operation that a task awaits: it lives in the awaiter, so in the frame of the waiting task,
+// and is cancelled with it.
 
 #ifndef PELTON_IO_AWAIT_OPERATION_H_
 #define PELTON_IO_AWAIT_OPERATION_H_
@@ -11,8 +12,8 @@
 
 namespace pelton::io {
 
-// Base of awaiters that wait for one single-shot operation. A derived class fills the operation in before it is awaited, and turns
-// result() into what the await yields.
+// Base of awaiters that wait for one single-shot operation. A derived class fills the operation in
+// before it is awaited, and turns result() into what the await yields.
 class OperationAwaiter : public Operation, public Suspension {
  public:
   bool await_ready() const noexcept { return false; }
@@ -28,7 +29,8 @@ class OperationAwaiter : public Operation, public Suspension {
     result_ = completion.result;
     Resume();
   }
-  // The frame must live until the kernel has let go of it, so that the task goes on at the operation's completion and not here.
+  // The frame must live until the kernel has let go of it, so that the task goes on at the
+  // operation's completion and not here.
   void Interrupt() override { Reactor::Current()->Cancel(*this); }
 
  protected:

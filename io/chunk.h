@@ -1,13 +1,14 @@
 // Chunks: the shard's receive buffers, handed out as owned slices.
 //
-// Bytes that arrive on a connection lie in a chunk of the shard's pool; nobody copies them. An idle connection holds none. A chunk
-// goes back to the pool when its Chunk is destroyed.
+// Bytes that arrive on a connection lie in a chunk of the shard's pool; nobody copies them. An idle
+// connection holds none. A chunk goes back to the pool when its Chunk is destroyed.
 //
-// Shard affinity: the pool and its chunks belong to one shard; a Chunk is destroyed there (checked).
-// Invariants: 1. a chunk is free, provided to the kernel, or owned by one Chunk or one connection's input; 2. the pool outlives its
-// chunks.
-// Cost: O(1), no allocation. Memory is touched when it is first used; free chunks are reused last in, first out, so that few
-// stay hot.
+// Shard affinity: the pool and its chunks belong to one shard; a Chunk is destroyed there
+// (checked).
+// Invariants: 1. a chunk is free, provided to the kernel, or owned by one Chunk or one connection's
+// input; 2. the pool outlives its chunks.
+// Cost: O(1), no allocation. Memory is touched when it is first used; free chunks are reused last
+// in, first out, so that few stay hot.
 
 #ifndef PELTON_IO_CHUNK_H_
 #define PELTON_IO_CHUNK_H_
@@ -27,10 +28,12 @@ namespace io {
 
 class ChunkPool {
  public:
-  // The payload of a chunk: small ones cost a system call's worth of work per 2 KiB on bulk data, seven times more.
+  // The payload of a chunk: small ones cost a system call's worth of work per 2 KiB on bulk data,
+  // seven times more.
   static constexpr size_t kChunkBytes = 16 * 1024;
 
-  // Reserves address space for `chunks` chunks (at most 32768); their memory is taken when it is used.
+  // Reserves address space for `chunks` chunks (at most 32768); their memory is taken when it is
+  // used.
   explicit ChunkPool(size_t chunks);
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
@@ -103,7 +106,8 @@ class [[nodiscard]] Chunk {
     if (pool_ != nullptr) Release();
   }
 
-  // A whole buffer of the current shard, for output, with undefined contents; an empty chunk when none is free.
+  // A whole buffer of the current shard, for output, with undefined contents; an empty chunk when
+  // none is free.
   static Chunk TryAllocate();
 
   // The bytes; valid as long as this object.

@@ -60,7 +60,8 @@ absl::StatusOr<ListeningSocket> OpenListener(const SocketAddress& address, int b
 absl::StatusOr<ListeningSocket> Listen(const SocketAddress& address, int backlog, bool reuse_port,
                                        bool check_free) {
   if (reuse_port && check_free && address.port() != 0) {
-    // SO_REUSEPORT would silently share the port with another process of this user, a second copy of this service, say.
+    // SO_REUSEPORT would silently share the port with another process of this user, a second copy
+    // of this service, say.
     PELTON_ASSIGN_OR_RETURN(ListeningSocket probe,
                             OpenListener(address, backlog, /*reuse_port=*/false));
     ::close(probe.descriptor);
@@ -78,13 +79,11 @@ absl::StatusOr<ListeningSocket> ListenerRegistry::Bind(std::string_view text,
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = std::find_if(listeners_.begin(), listeners_.end(), [&](const Listener& at) {
-    return at.text == text &&
-           std::find(at.bound.begin(), at.bound.end(), shard) == at.bound.end();
+    return at.text == text && std::find(at.bound.begin(), at.bound.end(), shard) == at.bound.end();
   });
   const bool first = found == listeners_.end();
-  PELTON_ASSIGN_OR_RETURN(
-      ListeningSocket socket,
-      Listen(first ? address : found->address, backlog, /*reuse_port=*/true, first));
+  PELTON_ASSIGN_OR_RETURN(ListeningSocket socket, Listen(first ? address : found->address, backlog,
+                                                         /*reuse_port=*/true, first));
   Listener& listener =
       first ? listeners_.emplace_back(Listener{std::string(text), socket.address, {}}) : *found;
   listener.bound.push_back(shard);

@@ -1,6 +1,8 @@
-// Where the shards of one service agree on the addresses that they listen on: every shard binds the port that the first one got.
+// Where the shards of one service agree on the addresses that they listen on: every shard binds the
+// port that the first one got.
 //
-// Shard affinity: any shard; a mutex guards it. Used when listeners are bound, so hardly ever after the start.
+// Shard affinity: any shard; a mutex guards it. Used when listeners are bound, so hardly ever after
+// the start.
 // Ownership: the runtime's; outlives the shards.
 
 #ifndef PELTON_IO_LISTENER_REGISTRY_H_
@@ -24,8 +26,9 @@ struct ListeningSocket {
   SocketAddress address;
 };
 
-// Makes a listening socket on `address`. With `reuse_port`, others of this user may listen there, too; `check_free` first makes sure
-// that nobody does. ERRORS: the kernel's; the message names the address.
+// Makes a listening socket on `address`. With `reuse_port`, others of this user may listen there,
+// too; `check_free` first makes sure that nobody does. ERRORS: the kernel's; the message names the
+// address.
 absl::StatusOr<ListeningSocket> Listen(const SocketAddress& address, int backlog, bool reuse_port,
                                        bool check_free);
 
@@ -37,8 +40,8 @@ class ListenerRegistry {
   ListenerRegistry(uint32_t shards, Announce announce, void* argument)
       : shards_(shards), announce_(announce), argument_(argument) {}
 
-  // Binds `text`'s address for `shard`. The first, second, ... listener on the same text is the same one on every shard.
-  // `every_shard` as in TcpListener::Options.
+  // Binds `text`'s address for `shard`. The first, second, ... listener on the same text is the
+  // same one on every shard. `every_shard` as in TcpListener::Options.
   absl::StatusOr<ListeningSocket> Bind(std::string_view text, const SocketAddress& address,
                                        int backlog, bool every_shard, ShardId shard);
 

@@ -1,13 +1,16 @@
 // An I/O operation as data: what a driver needs to start it, and where its result goes.
 //
-// Whoever wants I/O fills in an Operation and hands it to the shard's Reactor; at the end of the turn the driver turns all that
-// were handed in into system calls, and completes them in a later turn. An operation does not know which driver serves it.
+// Whoever wants I/O fills in an Operation and hands it to the shard's Reactor; at the end of the
+// turn the driver turns all that were handed in into system calls, and completes them in a later
+// turn. An operation does not know which driver serves it.
 //
 // Shard affinity: the shard of the Reactor it was started on.
-// Ownership: its owner keeps it alive, and keeps alive what it points to, from Start() to its final completion. It lies in the
-// frame of the awaiting coroutine or in a connection's record; starting it allocates nothing.
-// Invariants: 1. exactly one final completion per start, also when it is cancelled and at shutdown; a multishot operation has
-// completions with `more` before it; 2. OnCompletion() resumes nothing: it makes tasks ready.
+// Ownership: its owner keeps it alive, and keeps alive what it points to, from Start() to its final
+// completion. It lies in the frame of the awaiting coroutine or in a connection's record; starting
+// it allocates nothing.
+// Invariants: 1. exactly one final completion per start, also when it is cancelled and at shutdown;
+// a multishot operation has completions with `more` before it; 2. OnCompletion() resumes nothing:
+// it makes tasks ready.
 
 #ifndef PELTON_IO_OPERATION_H_
 #define PELTON_IO_OPERATION_H_
@@ -19,14 +22,18 @@ namespace pelton::io {
 
 // The table of operation kinds. Each driver implements all of them.
 enum class OperationKind : uint8_t {
-  kNop,           // completes with 0
-  kAccept,        // accepts on `descriptor`, an O_NONBLOCK one; result: a new descriptor; multishot
-  kConnect,       // connects `descriptor`, an O_NONBLOCK one, to the sockaddr at `address`, `length` bytes long
-  kReceive,       // receives up to `length` bytes into `address`; result: bytes, 0 at the end
-  kReceiveChunk,  // receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
-  kSend,          // sends `length` bytes from `address`; result: bytes, at least 1
-  kSendMessage,   // sends the msghdr at `address`; result: bytes, at least 1
-  kClose,         // closes `descriptor`; no operation on it may be in flight. One that was ever used here is closed so
+  kNop,     // completes with 0
+  kAccept,  // accepts on `descriptor`, an O_NONBLOCK one; result: a new descriptor; multishot
+  // Connects `descriptor`, an O_NONBLOCK one, to the sockaddr at `address`, `length` bytes long
+  kConnect,
+  kReceive,  // receives up to `length` bytes into `address`; result: bytes, 0 at the end
+  // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
+  kReceiveChunk,
+  kSend,         // sends `length` bytes from `address`; result: bytes, at least 1
+  kSendMessage,  // sends the msghdr at `address`; result: bytes, at least 1
+  // Closes `descriptor`; no operation on it may be in flight. One that was ever used here is closed
+  // so
+  kClose,
 };
 inline constexpr int kOperationKinds = 8;
 
@@ -55,8 +62,8 @@ class Operation {
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
 
-  // Called by the driver's reap, once for each completion. The final one (`more` is false) finds the operation idle: it may be
-  // started again, or destroyed, from here.
+  // Called by the driver's reap, once for each completion. The final one (`more` is false) finds
+  // the operation idle: it may be started again, or destroyed, from here.
   virtual void OnCompletion(const Completion& completion) = 0;
 
   bool idle() const { return state == State::kIdle; }
@@ -71,13 +78,14 @@ class Operation {
   void* address = nullptr;
   uint32_t length = 0;
   bool cancel_queued = false;  // stands in the Reactor's queue of cancellations
-  Operation* next = nullptr;  // link in the one queue that holds it
+  Operation* next = nullptr;   // link in the one queue that holds it
 
  protected:
   ~Operation() = default;
 };
 
-static_assert(sizeof(Operation) == 40, "most live in coroutine frames: keep it within a cache line");
+static_assert(sizeof(Operation) == 40,
+              "most live in coroutine frames: keep it within a cache line");
 
 }  // namespace pelton::io
 

@@ -67,8 +67,9 @@ void Reactor::Starve(Operation& operation) {
 }
 
 void Reactor::FeedStarvedSlow() {
-  // Not one for each chunk that is released: a receive that is started needs no chunk until bytes arrive, or ever, and those behind
-  // it would wait in vain. Each that starts leaves the queue, so this comes to an end.
+  // Not one for each chunk that is released: a receive that is started needs no chunk until bytes
+  // arrive, or ever, and those behind it would wait in vain. Each that starts leaves the queue, so
+  // this comes to an end.
   OperationQueue fed;
   for (size_t chunks = chunks_.available(); chunks > 0; --chunks) {
     Operation* operation = starved_.PopFront();

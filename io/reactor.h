@@ -1,9 +1,11 @@
-// The I/O state of one shard that does not depend on the driver: what is to be started, what is to be cancelled, and the receive
-// buffers. Awaiters hand operations in here; a driver takes them out once a turn.
+// The I/O state of one shard that does not depend on the driver: what is to be started, what is to
+// be cancelled, and the receive buffers. Awaiters hand operations in here; a driver takes them out
+// once a turn.
 //
-// Shard affinity: one Reactor per shard, touched by that shard alone; Current() is switched by the runtime.
-// Invariants: 1. an operation is in at most one queue; 2. a cancellation that is queued refers to an
-// operation in flight; 3. in_flight() is 0 when the Reactor dies (checked).
+// Shard affinity: one Reactor per shard, touched by that shard alone; Current() is switched by the
+// runtime.
+// Invariants: 1. an operation is in at most one queue; 2. a cancellation that is queued refers to
+// an operation in flight; 3. in_flight() is 0 when the Reactor dies (checked).
 // Cost: O(1) each, no allocation.
 
 #ifndef PELTON_IO_REACTOR_H_
@@ -13,8 +15,8 @@
 
 #include "framework/base/compiler.h"
 #include "framework/base/intrusive_list.h"
-#include "io/chunk.h"
 #include "framework/base/shard_id.h"
+#include "io/chunk.h"
 #include "io/operation.h"
 
 namespace pelton::io {
@@ -27,9 +29,11 @@ class Reactor {
  public:
   struct Options {
     size_t chunks = 1024;  // receive buffers of 16 KiB; memory is taken when they are used
-    // Whether streams keep a multishot receive armed while they live, where the kernel can, or arm one receive per read.
+    // Whether streams keep a multishot receive armed while they live, where the kernel can, or arm
+    // one receive per read.
     bool multishot_receive = false;
-    // The shard's name, and where the shards of a service agree on their listeners; null when there is but one shard.
+    // The shard's name, and where the shards of a service agree on their listeners; null when there
+    // is but one shard.
     ShardId shard = ShardId(0);
     ListenerRegistry* listeners = nullptr;
   };
@@ -39,7 +43,7 @@ class Reactor {
     uint64_t starved = 0;             // receives that had to wait for a free chunk
     uint64_t connections_opened = 0;  // TCP connections accepted or made
     uint64_t connections_closed = 0;
-    uint64_t accept_pauses = 0;       // times that accepting paused for want of descriptors
+    uint64_t accept_pauses = 0;  // times that accepting paused for want of descriptors
   };
 
   Reactor() : Reactor(Options()) {}
@@ -61,8 +65,8 @@ class Reactor {
     pending_.PushBack(operation);
   }
 
-  // Asks a started operation to complete soon, with -ECANCELED unless it completes by itself first. Idempotent; its owner still
-  // has to wait for the final completion.
+  // Asks a started operation to complete soon, with -ECANCELED unless it completes by itself first.
+  // Idempotent; its owner still has to wait for the final completion.
   void Cancel(Operation& operation);
 
   // How many operations have been handed in and have not completed finally.
@@ -72,16 +76,20 @@ class Reactor {
   const Options& options() const { return options_; }
   Statistics& statistics() { return statistics_; }
 
-  // For drivers --------------------------------------------------------------------------------------------------------------
+  // For drivers
+  // --------------------------------------------------------------------------------------------------------------
 
-  // Starts receives that starved again, oldest first and before what was handed in since, one for each chunk that is to be had.
-  // A driver calls it once in each Submit(), before TakePending().
+  // Starts receives that starved again, oldest first and before what was handed in since, one for
+  // each chunk that is to be had. A driver calls it once in each Submit(), before TakePending().
   void FeedStarved() {
-    if (!starved_.empty()) [[unlikely]] FeedStarvedSlow();
+    if (!starved_.empty()) [[unlikely]]
+      FeedStarvedSlow();
   }
-  // The next operation to start, now in flight; null when there is none. Completes those that were cancelled before they began.
+  // The next operation to start, now in flight; null when there is none. Completes those that were
+  // cancelled before they began.
   Operation* TakePending();
-  // Takes an operation in flight back, to start it again with the next Submit(): what the driver had waited for proved false.
+  // Takes an operation in flight back, to start it again with the next Submit(): what the driver
+  // had waited for proved false.
   void Retry(Operation& operation);
   // The next operation in flight that is to be cancelled; null when there is none.
   Operation* TakeCancellation() {
@@ -95,11 +103,13 @@ class Reactor {
            (!starved_.empty() && chunks_.available() > 0);
   }
 
-  // Delivers a completion. A receive that found no chunk (-ENOBUFS) is not delivered: it starts again when a chunk is free.
+  // Delivers a completion. A receive that found no chunk (-ENOBUFS) is not delivered: it starts
+  // again when a chunk is free.
   void Complete(Operation& operation, const Completion& completion) {
     PELTON_DCHECK(operation.state == Operation::State::kInFlight);
     if (!completion.more) {
-      if (operation.cancel_queued) [[unlikely]] DropCancellation(operation);
+      if (operation.cancel_queued) [[unlikely]]
+        DropCancellation(operation);
       if (completion.result == -kNoChunkFree && operation.kind == OperationKind::kReceiveChunk)
           [[unlikely]] {
         return Starve(operation);

@@ -13,7 +13,8 @@
 namespace pelton::io {
 namespace {
 
-// Errors that belong to one connection, or to the network at this moment, and say nothing of the listener (accept(2)).
+// Errors that belong to one connection, or to the network at this moment, and say nothing of the
+// listener (accept(2)).
 bool IsTransient(int error) {
   switch (error) {
     case ECANCELED:

@@ -1,7 +1,8 @@
-// The record behind a TcpListener: the listening socket, its accept operation, and the connections that nobody has taken yet.
-// Private to io.
+// The record behind a TcpListener: the listening socket, its accept operation, and the connections
+// that nobody has taken yet. Private to io.
 //
-// Shard affinity: the shard that made it. Ownership: the TcpListener's until it is abandoned, then its own, like a TcpConnection.
+// Shard affinity: the shard that made it. Ownership: the TcpListener's until it is abandoned, then
+// its own, like a TcpConnection.
 
 #ifndef PELTON_IO_TCP_ACCEPTOR_H_
 #define PELTON_IO_TCP_ACCEPTOR_H_
@@ -43,7 +44,8 @@ class TcpAcceptor final : private Operation, private Timer {
   class StopAwaiter;
   StopAwaiter StopAccepting();
 
-  // Calls f(TcpStream) for every connection that has been accepted or whose handshake is done. Does not wait.
+  // Calls f(TcpStream) for every connection that has been accepted or whose handshake is done. Does
+  // not wait.
   // REQUIRES: StopAccepting() was awaited.
   template <typename F>
   void AcceptRemaining(F&& f) {
@@ -54,7 +56,8 @@ class TcpAcceptor final : private Operation, private Timer {
   }
 
  private:
-  // Connections accepted and not taken after which accepting pauses: the rest waits in the kernel's backlog.
+  // Connections accepted and not taken after which accepting pauses: the rest waits in the kernel's
+  // backlog.
   static constexpr size_t kAcceptedLimit = 1024;
   // How long accepting pauses when descriptors or memory run out.
   static constexpr int64_t kPauseNs = 50'000'000;

@@ -1,12 +1,14 @@
-// The record behind a TcpStream: descriptor, peer, and the input that has arrived and was not read yet.
+// The record behind a TcpStream: descriptor, peer, and the input that has arrived and was not read
+// yet.
 //
-// The record has a stable address while the stream moves about, because the kernel may hold its receive operation. Private to io.
+// The record has a stable address while the stream moves about, because the kernel may hold its
+// receive operation. Private to io.
 //
 // Shard affinity: the shard that accepted or made the connection.
-// Ownership: the TcpStream's, until it is abandoned; then the record's own: it cancels its receive, closes the descriptor and
-// frees itself when the kernel has let go.
-// Invariants: 1. at most one reader and one writer; 2. at most kInputLimit chunks of input, so that a peer that floods a slow reader
-// waits in its own socket buffer.
+// Ownership: the TcpStream's, until it is abandoned; then the record's own: it cancels its receive,
+// closes the descriptor and frees itself when the kernel has let go.
+// Invariants: 1. at most one reader and one writer; 2. at most kInputLimit chunks of input, so that
+// a peer that floods a slow reader waits in its own socket buffer.
 
 #ifndef PELTON_IO_TCP_CONNECTION_H_
 #define PELTON_IO_TCP_CONNECTION_H_
@@ -44,7 +46,8 @@ class TcpConnection final : private Operation {
   static void* operator new(std::size_t bytes) { return FramePool::Allocate(bytes); }
   static void operator delete(void* record, std::size_t bytes) { FramePool::Free(record, bytes); }
 
-  // Closes the connection and frees this record, as soon as the kernel allows. REQUIRES: nobody reads or writes.
+  // Closes the connection and frees this record, as soon as the kernel allows. REQUIRES: nobody
+  // reads or writes.
   void Abandon();
 
   int descriptor() const { return Operation::descriptor; }
@@ -54,7 +57,8 @@ class TcpConnection final : private Operation {
   bool HasInput() const { return input_chunks_ > 0 || ended_; }
   // Takes the oldest chunk; an empty one at the end of the stream. REQUIRES: HasInput().
   absl::StatusOr<Chunk> TakeChunk();
-  // Copies unread bytes to `target`; 0 at the end of the stream. REQUIRES: HasInput(), a target that is not empty.
+  // Copies unread bytes to `target`; 0 at the end of the stream. REQUIRES: HasInput(), a target
+  // that is not empty.
   absl::StatusOr<size_t> TakeBytes(std::span<char> target);
   // Calls waiter->OnInput() once HasInput(), and receives until then. REQUIRES: !HasInput().
   void AwaitInput(InputWaiter* waiter);
@@ -87,7 +91,7 @@ class TcpConnection final : private Operation {
   uint16_t first_chunk_ = 0;
   uint16_t last_chunk_ = 0;
   uint8_t input_chunks_ = 0;
-  bool ended_ = false;      // end of stream, or error_
+  bool ended_ = false;  // end of stream, or error_
   bool abandoned_ = false;
   bool direct_read_ = false;
   bool writing_ = false;

@@ -1,12 +1,13 @@
-// TcpListener: accepts TCP connections on one shard. Each shard of a service has its own listener on the same port, and the kernel
-// spreads the connections over them (SO_REUSEPORT).
+// TcpListener: accepts TCP connections on one shard. Each shard of a service has its own listener
+// on the same port, and the kernel spreads the connections over them (SO_REUSEPORT).
 //
 //   PELTON_CO_ASSIGN_OR_RETURN(auto listener, TcpListener::Bind("0.0.0.0:7000"));
 //   TaskScope connections;
 //   co_return co_await listener.ForEach(connections, Echo);
 //
 // Shard affinity: the shard that binds it.
-// Ownership: movable; destroying it closes the socket. Connections that were accepted and not taken are closed.
+// Ownership: movable; destroying it closes the socket. Connections that were accepted and not taken
+// are closed.
 // Cost: one multishot operation for all connections, where the kernel can.
 
 #ifndef PELTON_IO_TCP_LISTENER_H_
@@ -30,15 +31,16 @@ class TcpListener {
   struct Options {
     // Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
     int backlog = 4096;
-    // Whether other shards of this process listen on the same port, too. Without it, the listener takes all connections.
+    // Whether other shards of this process listen on the same port, too. Without it, the listener
+    // takes all connections.
     bool every_shard = true;
   };
 
-  // Listens on ADDRESS:PORT (see SocketAddress::Parse); port 0 lets the kernel choose, and all shards get the same one. An
-  // IPv6 listener on [::] takes IPv4 peers as well. On a Runtime's shards, the service's `listening on` line is printed when all
-  // shards have bound.
-  // ERRORS: InvalidArgument (not an address), ALREADY_EXISTS (EADDRINUSE: another process listens there), PERMISSION_DENIED (a
-  // port below 1024), ...; the message names the address.
+  // Listens on ADDRESS:PORT (see SocketAddress::Parse); port 0 lets the kernel choose, and all
+  // shards get the same one. An IPv6 listener on [::] takes IPv4 peers as well. On a Runtime's
+  // shards, the service's `listening on` line is printed when all shards have bound.
+  // ERRORS: InvalidArgument (not an address), ALREADY_EXISTS (EADDRINUSE: another process listens
+  // there), PERMISSION_DENIED (a port below 1024), ...; the message names the address.
   static absl::StatusOr<TcpListener> Bind(std::string_view address) {
     return Bind(address, Options());
   }
@@ -53,13 +55,16 @@ class TcpListener {
     if (acceptor_ != nullptr) acceptor_->Abandon();
   }
 
-  // Suspends until a connection arrives: absl::StatusOr<TcpStream>. When descriptors run out (EMFILE, ENFILE) it pauses until some
-  // are free and says so on stderr; connections wait in the backlog meanwhile. A drain interrupts it (UNAVAILABLE).
+  // Suspends until a connection arrives: absl::StatusOr<TcpStream>. When descriptors run out
+  // (EMFILE, ENFILE) it pauses until some are free and says so on stderr; connections wait in the
+  // backlog meanwhile. A drain interrupts it (UNAVAILABLE).
   io::AcceptAwaiter Accept() { return io::AcceptAwaiter(*acceptor_); }
 
-  // Accepts until the task is told to stop; runs `handler(TcpStream)`, which returns a Task<absl::Status> or Task<void>, for each
-  // connection in `scope`; a handler that fails ends its own connection alone. Waits for room when the scope has a limit. At the end it takes what the kernel had accepted already,
-  // closes the socket, and joins the scope. Yields OK after a drain; the error that ended it otherwise.
+  // Accepts until the task is told to stop; runs `handler(TcpStream)`, which returns a
+  // Task<absl::Status> or Task<void>, for each connection in `scope`; a handler that fails ends its
+  // own connection alone. Waits for room when the scope has a limit. At the end it takes what the
+  // kernel had accepted already, closes the socket, and joins the scope. Yields OK after a drain;
+  // the error that ended it otherwise.
   template <typename Handler>
   Task<absl::Status> ForEach(TaskScope& scope, Handler handler);
 

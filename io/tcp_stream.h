@@ -5,10 +5,12 @@
 //   PELTON_CO_RETURN_IF_ERROR(co_await stream.Write(bytes.text()));
 //
 // Shard affinity: the shard that accepted or connected it.
-// Ownership: movable; destroying it closes the connection (input that was not read makes that a reset, as everywhere).
+// Ownership: movable; destroying it closes the connection (input that was not read makes that a
+// reset, as everywhere).
 // Invariants: one read and one write at a time; both may go on at once.
-// Errors name the operation and the peer and keep the errno: `read from 10.0.0.7:4321: Connection reset by peer (ECONNRESET)`. A
-// task that is told to stop gets its stop status instead (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE).
+// Errors name the operation and the peer and keep the errno: `read from 10.0.0.7:4321: Connection
+// reset by peer (ECONNRESET)`. A task that is told to stop gets its stop status instead (CANCELLED,
+// DEADLINE_EXCEEDED, UNAVAILABLE).
 // Cost: a read or a write allocates nothing and costs a share of one system call per turn.
 
 #ifndef PELTON_IO_TCP_STREAM_H_
@@ -54,24 +56,28 @@ class TcpStream {
     if (connection_ != nullptr) connection_->Abandon();
   }
 
-  // Connects to `address`. ERRORS: the kernel's (UNAVAILABLE for ECONNREFUSED, ...), or the stop status.
+  // Connects to `address`. ERRORS: the kernel's (UNAVAILABLE for ECONNREFUSED, ...), or the stop
+  // status.
   static Task<absl::StatusOr<TcpStream>> Connect(SocketAddress address);
 
-  // Suspends until bytes arrive, and yields them in the buffer that they arrived in: absl::StatusOr<Chunk>, empty at the end of
-  // the stream. A chunk that is kept keeps a 16 KiB buffer of the shard busy.
+  // Suspends until bytes arrive, and yields them in the buffer that they arrived in:
+  // absl::StatusOr<Chunk>, empty at the end of the stream. A chunk that is kept keeps a 16 KiB
+  // buffer of the shard busy.
   io::ReadAwaiter Read();
-  // The same, for waiting at a place where the peer owes nothing, as between two requests: a drain interrupts it (UNAVAILABLE),
-  // while it leaves Read() alone until the grace period ends.
+  // The same, for waiting at a place where the peer owes nothing, as between two requests: a drain
+  // interrupts it (UNAVAILABLE), while it leaves Read() alone until the grace period ends.
   io::ReadAwaiter ReadWhenIdle();
-  // Suspends until bytes arrive, and copies them to `target`: absl::StatusOr<size_t>, 0 at the end of the stream. The memory
-  // is the kernel's until the await returns. REQUIRES: `target` is not empty.
+  // Suspends until bytes arrive, and copies them to `target`: absl::StatusOr<size_t>, 0 at the end
+  // of the stream. The memory is the kernel's until the await returns. REQUIRES: `target` is not
+  // empty.
   io::ReadIntoAwaiter ReadInto(std::span<char> target);
 
-  // Suspends until all of `bytes` is in the kernel's hands: absl::Status. `bytes` must live until the await returns.
+  // Suspends until all of `bytes` is in the kernel's hands: absl::Status. `bytes` must live until
+  // the await returns.
   io::WriteAwaiter Write(std::string_view bytes);
   io::WriteAwaiter Write(const Chunk& bytes);
-  // Writes all pieces, in order, as one vectored send where they fit: absl::Status. The pieces and the array must live until the
-  // await returns.
+  // Writes all pieces, in order, as one vectored send where they fit: absl::Status. The pieces and
+  // the array must live until the await returns.
   io::WriteAllAwaiter WriteAll(std::span<const std::string_view> pieces);
 
   // Says that nothing more will be written (FIN); reading goes on.
@@ -130,7 +136,8 @@ class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, priva
   TcpConnection& connection_;
 };
 
-// Awaits bytes in the caller's memory: directly from the kernel, or from a chunk when one holds bytes or is on its way.
+// Awaits bytes in the caller's memory: directly from the kernel, or from a chunk when one holds
+// bytes or is on its way.
 class [[nodiscard("co_await it")]] ReadIntoAwaiter final : private OperationAwaiter,
                                                            private InputWaiter {
  public:

@@ -1,21 +1,22 @@
-// Branch: the root of a new flow of execution. TaskScope and WhenAll start flows through it; users never see it.
+// Branch: the root of a new flow of execution. TaskScope and WhenAll start flows through it; users
+// never see it.
 //
-// A branch is a coroutine that runs one task in a context of its own and tells its owner when it has ended.
+// A branch is a coroutine that runs one task in a context of its own and tells its owner when it
+// has ended.
 //
 // Shard affinity: the owner's shard.
-// Ownership: a started branch owns its frame and destroys it when it ends, before it tells the owner; the owner outlives its
-// branches and waits for them.
+// Ownership: a started branch owns its frame and destroys it when it ends, before it tells the
+// owner; the owner outlives its branches and waits for them.
 // Cost: one frame from the pool.
 
 #ifndef PELTON_SCHED_BRANCH_H_
 #define PELTON_SCHED_BRANCH_H_
 
-#include "framework/base/compiler.h"
-
 #include <coroutine>
 #include <exception>
 #include <utility>
 
+#include "framework/base/compiler.h"
 #include "sched/promise.h"
 #include "sched/scheduler.h"
 #include "sched/task_context.h"

@@ -17,8 +17,8 @@ class Clock {
   // The time now. Never runs backwards.
   virtual Timestamp Now() const = 0;
 
-  // Whether time stands still until somebody advances it. A shard on a virtual clock measures its quota in operations instead of
-  // time, so that a run is reproducible.
+  // Whether time stands still until somebody advances it. A shard on a virtual clock measures its
+  // quota in operations instead of time, so that a run is reproducible.
   virtual bool is_virtual() const = 0;
 };
 

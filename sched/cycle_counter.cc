@@ -29,7 +29,8 @@ bool CycleCounter::HasInvariantCounter() {
 
 double CycleCounter::Calibrate() {
   if (!invariant_) return 1.0;
-  // Half a millisecond is exact to about 0.01 %, which is plenty for a quota; the start of a process should not take longer.
+  // Half a millisecond is exact to about 0.01 %, which is plenty for a quota; the start of a
+  // process should not take longer.
   constexpr uint64_t kSpanNs = 500'000;
   const uint64_t start_ns = MonotonicNanoseconds();
   const uint64_t start_cycles = Now();

@@ -1,8 +1,8 @@
-// The cheapest clock of the machine, for the preemption quota and for spinning: the time-stamp counter where it is invariant,
-// CLOCK_MONOTONIC otherwise.
+// The cheapest clock of the machine, for the preemption quota and for spinning: the time-stamp
+// counter where it is invariant, CLOCK_MONOTONIC otherwise.
 //
-// Shard affinity: any thread. COST: about 10 ns a reading, less when it overlaps with other work (24 ns without an invariant
-// counter).
+// Shard affinity: any thread. COST: about 10 ns a reading, less when it overlaps with other work
+// (24 ns without an invariant counter).
 
 #ifndef PELTON_SCHED_CYCLE_COUNTER_H_
 #define PELTON_SCHED_CYCLE_COUNTER_H_
@@ -15,7 +15,8 @@
 
 namespace pelton {
 
-// Cycles are of unknown length and comparable within one machine only; ToCycles() scales a duration.
+// Cycles are of unknown length and comparable within one machine only; ToCycles() scales a
+// duration.
 class CycleCounter {
  public:
   static uint64_t Now() {
@@ -26,7 +27,8 @@ class CycleCounter {
     return MonotonicNanoseconds();
   }
 
-  // How many cycles `ns` nanoseconds are: none when `ns` is negative, and at most 2^62, which is decades.
+  // How many cycles `ns` nanoseconds are: none when `ns` is negative, and at most 2^62, which is
+  // decades.
   static uint64_t FromNanoseconds(int64_t ns) {
     constexpr double kMost = 0x1p62;
     const double cycles = static_cast<double>(ns) * cycles_per_ns_;
@@ -47,7 +49,8 @@ class CycleCounter {
   static const double cycles_per_ns_;
 };
 
-// Tells the processor that this is a busy-wait loop: saves power, and leaves the core to its sibling.
+// Tells the processor that this is a busy-wait loop: saves power, and leaves the core to its
+// sibling.
 inline void SpinPause() {
 #if defined(__x86_64__)
   _mm_pause();

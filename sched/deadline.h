@@ -2,9 +2,10 @@
 //
 //   auto reply = co_await WithTimeout(absl::Milliseconds(200), Call(request));   // DEADLINE_EXCEEDED when it is late
 //
-// When the deadline passes, the task is told to stop: what it waits for returns DEADLINE_EXCEEDED, and so does everything
-// that it awaits from then on. The task itself is always awaited to its end. Deadlines nest; the tighter one wins, and
-// the operations below can ask for it by CurrentDeadline().
+// When the deadline passes, the task is told to stop: what it waits for returns DEADLINE_EXCEEDED,
+// and so does everything that it awaits from then on. The task itself is always awaited to its end.
+// Deadlines nest; the tighter one wins, and the operations below can ask for it by
+// CurrentDeadline().
 
 #ifndef PELTON_SCHED_DEADLINE_H_
 #define PELTON_SCHED_DEADLINE_H_
@@ -21,14 +22,16 @@
 
 namespace pelton {
 
-// A deadline on the rest of a coroutine's scope, which can be put off: the building block of WithDeadline(), and for time-outs that
-// every bit of progress restarts.
+// A deadline on the rest of a coroutine's scope, which can be put off: the building block of
+// WithDeadline(), and for time-outs that every bit of progress restarts.
 //
 //   ScopedDeadline idle(absl::Seconds(60));
 //   while (...) { co_await ...; idle.Restart(absl::Seconds(60)); }
 //
-// Everything that is awaited while it lives is stopped when it expires. It stays expired: Restart() has no effect then.
-// REQUIRES: a local variable of a coroutine. COST: a timer; Restart() with a later deadline is two stores.
+// Everything that is awaited while it lives is stopped when it expires. It stays expired: Restart()
+// has no effect then.
+// REQUIRES: a local variable of a coroutine. COST: a timer; Restart() with a later deadline is two
+// stores.
 class ScopedDeadline final : private Timer {
  public:
   explicit ScopedDeadline(Timestamp deadline)
@@ -90,12 +93,13 @@ struct DeadlineResult<absl::StatusOr<T>> {
 
 }  // namespace sched_internal
 
-// Runs `task` and yields what it yields, as an absl::Status (for void and Status) or an absl::StatusOr (for others). When the
-// deadline passed first, an error of the task becomes DEADLINE_EXCEEDED; a task that succeeds in spite of it keeps its value.
+// Runs `task` and yields what it yields, as an absl::Status (for void and Status) or an
+// absl::StatusOr (for others). When the deadline passed first, an error of the task becomes
+// DEADLINE_EXCEEDED; a task that succeeds in spite of it keeps its value.
 // COST: one frame, one timer.
 template <typename T>
 Task<typename sched_internal::DeadlineResult<T>::type> WithDeadline(Timestamp deadline,
-                                                                   Task<T> task) {
+                                                                    Task<T> task) {
   using Result = typename sched_internal::DeadlineResult<T>::type;
   ScopedDeadline context(deadline);
   if constexpr (std::is_void_v<T>) {
@@ -117,10 +121,12 @@ auto WithTimeout(absl::Duration timeout, Task<T> task) {
   return WithDeadline(Scheduler::Current()->PreciseNow() + timeout, std::move(task));
 }
 
-// The tightest deadline of the running task; InfiniteFuture() when it has none. REQUIRES: called from a task.
+// The tightest deadline of the running task; InfiniteFuture() when it has none. REQUIRES: called
+// from a task.
 inline Timestamp CurrentDeadline() { return Scheduler::Current()->current_context().deadline(); }
 
-// Whether the running task was told to stop everything. For loops that await nothing. REQUIRES: called from a task.
+// Whether the running task was told to stop everything. For loops that await nothing. REQUIRES:
+// called from a task.
 inline bool StopRequested() {
   return Scheduler::Current()->current_context().StoppedFrom(StopPhase::kEverything);
 }

@@ -10,8 +10,9 @@
 
 namespace pelton {
 
-// `co_await PreemptionPoint();` gives way when the task's budget or the turn's quota is spent, and goes straight on when not.
-// For loops that compute without awaiting anything; every other await contains one. COST: about a nanosecond when not due.
+// `co_await PreemptionPoint();` gives way when the task's budget or the turn's quota is spent, and
+// goes straight on when not. For loops that compute without awaiting anything; every other await
+// contains one. COST: about a nanosecond when not due.
 class [[nodiscard("co_await it")]] PreemptionPoint {
  public:
   bool await_ready() const noexcept { return !Scheduler::Current()->Due(); }

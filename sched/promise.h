@@ -1,11 +1,10 @@
 // What the promise of every Pelton coroutine begins with: who awaits it, and where it awaits.
 //
-// The parent links and locations make the asynchronous backtrace. They cost one store each per await.
+// The parent links and locations make the asynchronous backtrace. They cost one store each per
+// await.
 
 #ifndef PELTON_SCHED_PROMISE_H_
 #define PELTON_SCHED_PROMISE_H_
-
-#include "framework/base/compiler.h"
 
 #include <coroutine>
 #include <cstddef>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "alloc/frame_pool.h"
+#include "framework/base/compiler.h"
 
 namespace pelton {
 
@@ -44,8 +44,8 @@ class PromiseBase {
   // Where this task awaits, or awaited last.
   const std::source_location& awaiting_at() const { return awaiting_at_; }
 
-  // The coroutine of this promise. Compilers put the promise at a fixed offset of its frame as long as it is not over-aligned,
-  // which Task checks.
+  // The coroutine of this promise. Compilers put the promise at a fixed offset of its frame as long
+  // as it is not over-aligned, which Task checks.
   std::coroutine_handle<PromiseBase> handle() {
     return std::coroutine_handle<PromiseBase>::from_promise(*this);
   }

@@ -1,10 +1,13 @@
 // Runs the ready tasks of one shard, within a budget, and fires its timers. Knows nothing of I/O.
 //
-// Shard affinity: one Scheduler per shard, touched by that shard alone. Current() is a pointer that the runtime switches, not
-// a fact of the OS thread: a stepped runtime runs many schedulers on one thread.
-// Invariants: 1. only RunReady() resumes tasks; 2. the ready queue is first in, first out; 3. a task that never suspends passes
-// a preemption point in every await, and gives way after its operation budget or when the turn's time quota is spent.
-// Cost: no allocation, no atomics. A preemption point is a decrement and a branch; every 16th reads the cycle counter.
+// Shard affinity: one Scheduler per shard, touched by that shard alone. Current() is a pointer that
+// the runtime switches, not a fact of the OS thread: a stepped runtime runs many schedulers on one
+// thread.
+// Invariants: 1. only RunReady() resumes tasks; 2. the ready queue is first in, first out; 3. a
+// task that never suspends passes a preemption point in every await, and gives way after its
+// operation budget or when the turn's time quota is spent.
+// Cost: no allocation, no atomics. A preemption point is a decrement and a branch; every 16th reads
+// the cycle counter.
 
 #ifndef PELTON_SCHED_SCHEDULER_H_
 #define PELTON_SCHED_SCHEDULER_H_
@@ -26,7 +29,8 @@ namespace pelton {
 // A timer of the shard's wheel. Derived classes say what happens when it is due.
 class Timer : public TimerNode {
  public:
-  // Called once, from the loop, after the timer left the wheel. May arm and cancel timers; resumes no task itself.
+  // Called once, from the loop, after the timer left the wheel. May arm and cancel timers; resumes
+  // no task itself.
   virtual void Fire() = 0;
 
  protected:
@@ -36,17 +40,20 @@ class Timer : public TimerNode {
 class Scheduler {
  public:
   struct Options {
-    // How long a turn may run tasks before I/O, timers and mailboxes get theirs. Ignored on a virtual clock.
+    // How long a turn may run tasks before I/O, timers and mailboxes get theirs. Ignored on a
+    // virtual clock.
     absl::Duration time_quota = absl::Microseconds(500);
-    // After how many awaits in a row a task that never has to wait gives way. Rounded up to a multiple of 16.
+    // After how many awaits in a row a task that never has to wait gives way. Rounded up to a
+    // multiple of 16.
     uint32_t operation_budget = 256;
-    // How many awaits and resumptions one turn may take on a virtual clock, where there is no time to measure.
+    // How many awaits and resumptions one turn may take on a virtual clock, where there is no time
+    // to measure.
     uint32_t virtual_quota = 4096;
   };
 
   struct Statistics {
-    uint64_t resumptions = 0;      // tasks taken from the ready queue
-    uint64_t preemptions = 0;      // tasks that gave way at a preemption point
+    uint64_t resumptions = 0;  // tasks taken from the ready queue
+    uint64_t preemptions = 0;  // tasks that gave way at a preemption point
     uint64_t timers_fired = 0;
   };
 
@@ -64,11 +71,13 @@ class Scheduler {
 
   // Begins a turn: reads the clock and renews the time quota.
   void BeginTurn();
-  // Resumes ready tasks until there are none or the quota is spent. Returns whether tasks remain ready.
+  // Resumes ready tasks until there are none or the quota is spent. Returns whether tasks remain
+  // ready.
   bool RunReady();
   // Fires the timers that are due at now(), a bounded number at a time. Returns how many fired.
   size_t FireTimers();
-  // When FireTimers() should run next: InfiniteFuture() when no timer is armed, a time in the past when some are due.
+  // When FireTimers() should run next: InfiniteFuture() when no timer is armed, a time in the past
+  // when some are due.
   Timestamp NextTimer() { return Timestamp::FromNanoseconds(timers_.NextDeadline()); }
   bool HasReady() const { return !ready_.empty(); }
 
@@ -78,7 +87,8 @@ class Scheduler {
   Timestamp PreciseNow() const { return clock_.Now(); }
   const Clock& clock() const { return clock_; }
 
-  // A preemption point: whether the running task should give way. COST: a decrement and a branch, mostly.
+  // A preemption point: whether the running task should give way. COST: a decrement and a branch,
+  // mostly.
   bool Due() {
     if (--checks_left_ > 0) [[likely]]
       return false;
@@ -99,7 +109,8 @@ class Scheduler {
     running_ = &context;
   }
 
-  // Puts the running flow to sleep until MakeReady(). The awaiter returns to the run loop afterwards.
+  // Puts the running flow to sleep until MakeReady(). The awaiter returns to the run loop
+  // afterwards.
   void Suspend(Suspension* reason, PromiseBase& leaf) {
     TaskContext& context = current_context();
     context.leaf_ = &leaf;
@@ -142,7 +153,8 @@ class Scheduler {
   static constexpr size_t kTimerBudget = 256;
 
   PELTON_COLD bool DueSlow();
-  // Charges kCheckInterval preemption points to the turn and to the running task. Returns whether one of them has spent its share.
+  // Charges kCheckInterval preemption points to the turn and to the running task. Returns whether
+  // one of them has spent its share.
   PELTON_COLD bool ChargeInterval();
 
   static inline PELTON_SHARD_LOCAL Scheduler* current_ = nullptr;

@@ -9,10 +9,10 @@
 
 namespace pelton {
 
-// `PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Milliseconds(50)));` suspends until the time has come. Never wakes early;
-// wakes within a tick of the timer wheel (16 µs) of the deadline, plus what runs before it.
-// Yields OK, or at once the stop status (CANCELLED, DEADLINE_EXCEEDED) when the task is told to stop: a loop around a sleep must
-// look at it. COST: O(1), no allocation.
+// `PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Milliseconds(50)));` suspends until the time
+// has come. Never wakes early; wakes within a tick of the timer wheel (16 µs) of the deadline, plus
+// what runs before it. Yields OK, or at once the stop status (CANCELLED, DEADLINE_EXCEEDED) when
+// the task is told to stop: a loop around a sleep must look at it. COST: O(1), no allocation.
 class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Timer {
  public:
   explicit SleepUntil(Timestamp deadline) : deadline_(deadline) {}
@@ -46,8 +46,8 @@ class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Time
   bool interrupted_ = false;
 };
 
-// Suspends for `duration`, counted from this moment. A class and not a function, so that absl::SleepFor, which blocks the thread,
-// is never found by the argument's namespace instead.
+// Suspends for `duration`, counted from this moment. A class and not a function, so that
+// absl::SleepFor, which blocks the thread, is never found by the argument's namespace instead.
 class [[nodiscard("co_await it")]] SleepFor final : public SleepUntil {
  public:
   explicit SleepFor(absl::Duration duration)

@@ -2,18 +2,18 @@
 //
 //   Task<int> Sum(int n) { int sum = 0; for (int i = 0; i < n; ++i) sum += co_await One(); co_return sum; }
 //
-// A task runs when it is awaited by another task, or spawned into a TaskScope; there is no way to let one run loose.
+// A task runs when it is awaited by another task, or spawned into a TaskScope; there is no way to
+// let one run loose.
 //
 // Shard affinity: a task runs on the shard that awaits or spawns it.
-// Ownership: the Task object owns the coroutine frame. A frame that is suspended on an operation is never destroyed: to end it,
-// cancel its scope and await it. Arguments taken by reference must outlive the task.
+// Ownership: the Task object owns the coroutine frame. A frame that is suspended on an operation is
+// never destroyed: to end it, cancel its scope and await it. Arguments taken by reference must
+// outlive the task.
 // Exceptions that leave the body are rethrown at the await.
 // Cost: create, run and destroy about 5 ns; the frame comes from the shard's pool.
 
 #ifndef PELTON_SCHED_TASK_H_
 #define PELTON_SCHED_TASK_H_
-
-#include "framework/base/compiler.h"
 
 #include <coroutine>
 #include <exception>
@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "framework/base/check.h"
+#include "framework/base/compiler.h"
 #include "sched/promise.h"
 #include "sched/scheduler.h"
 
@@ -64,7 +65,8 @@ class TaskResult {
   }
 
   T Take() {
-    if (state_ == State::kException) [[unlikely]] std::rethrow_exception(exception_);
+    if (state_ == State::kException) [[unlikely]]
+      std::rethrow_exception(exception_);
     PELTON_DCHECK(state_ == State::kValue);
     return std::move(value_);
   }
@@ -84,7 +86,8 @@ class TaskResult<T&> {
   void return_value(T& value) { value_ = std::addressof(value); }
   void unhandled_exception() noexcept { exception_ = std::current_exception(); }
   T& Take() {
-    if (exception_) [[unlikely]] std::rethrow_exception(exception_);
+    if (exception_) [[unlikely]]
+      std::rethrow_exception(exception_);
     return *value_;
   }
 
@@ -99,7 +102,8 @@ class TaskResult<void> {
   void return_void() noexcept {}
   void unhandled_exception() noexcept { exception_ = std::current_exception(); }
   void Take() {
-    if (exception_) [[unlikely]] std::rethrow_exception(exception_);
+    if (exception_) [[unlikely]]
+      std::rethrow_exception(exception_);
   }
 
  private:
@@ -136,8 +140,8 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
   // Whether this object holds a coroutine.
   bool valid() const { return handle_ != nullptr; }
 
-  // Runs the task on the awaiting task's flow and yields its result. Await each task once, as an rvalue:
-  // `co_await std::move(task)`.
+  // Runs the task on the awaiting task's flow and yields its result. Await each task once, as an
+  // rvalue: `co_await std::move(task)`.
   auto operator co_await() && noexcept { return Awaiter{handle_}; }
 
  private:
@@ -152,7 +156,8 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
       PELTON_DCHECK(child && !child.done()) << "a task was awaited twice";
       child.promise().set_parent(&parent.promise());
       Scheduler& scheduler = *Scheduler::Current();
-      if (scheduler.Due()) [[unlikely]] return scheduler.Preempt(child.promise());
+      if (scheduler.Due()) [[unlikely]]
+        return scheduler.Preempt(child.promise());
       return child;
     }
     T await_resume() const { return child.promise().Take(); }

@@ -29,8 +29,8 @@ TaskContext* TaskContext::NextInWalk(TaskContext* at, TaskContext* root, bool de
 }
 
 void TaskContext::Stop(StopPhase phase, StopReason reason) {
-  // A loop and not a recursion: the tree may be deeper than the stack. Interrupt() resumes nothing and destroys nothing, so
-  // the tree stands still during the walk.
+  // A loop and not a recursion: the tree may be deeper than the stack. Interrupt() resumes nothing
+  // and destroys nothing, so the tree stands still during the walk.
   for (TaskContext* at = this; at != nullptr;) {
     const bool news = at->stop_phase_ < phase;
     if (news) {

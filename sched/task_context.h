@@ -1,14 +1,16 @@
-// What the scheduler knows about one flow of execution: who resumes next, what it waits for, and whether it was told to stop.
+// What the scheduler knows about one flow of execution: who resumes next, what it waits for, and
+// whether it was told to stop.
 //
-// A flow is a chain of tasks that await each other; only its innermost task can be suspended. So one TaskContext per flow holds
-// everything that scheduling and cancelling need, and tasks hold none of it. Contexts form a tree: a spawned task's context
-// is a child of its scope's, and a scope's is a child of the context that it was created in. A deadline is a context, too,
-// nested in the same flow.
+// A flow is a chain of tasks that await each other; only its innermost task can be suspended. So
+// one TaskContext per flow holds everything that scheduling and cancelling need, and tasks hold
+// none of it. Contexts form a tree: a spawned task's context is a child of its scope's, and a
+// scope's is a child of the context that it was created in. A deadline is a context, too, nested in
+// the same flow.
 //
 // Shard affinity: the owning shard alone.
 // Ownership: contexts live in coroutine frames; a context outlives its children (checked).
-// Invariants: 1. a context waits for at most one Suspension; 2. it is in the ready queue at most once; 3. a child has
-// reached every stop phase that its parent has.
+// Invariants: 1. a context waits for at most one Suspension; 2. it is in the ready queue at most
+// once; 3. a child has reached every stop phase that its parent has.
 
 #ifndef PELTON_SCHED_TASK_CONTEXT_H_
 #define PELTON_SCHED_TASK_CONTEXT_H_
@@ -25,8 +27,9 @@ class PromiseBase;
 class Scheduler;
 class TaskContext;
 
-// How far a flow has been told to stop. Each phase includes those before it; a wait says from which phase on it is interrupted.
-// The first two make a drain graceful: work that has begun goes on until kEverything.
+// How far a flow has been told to stop. Each phase includes those before it; a wait says from which
+// phase on it is interrupted. The first two make a drain graceful: work that has begun goes on
+// until kEverything.
 enum class StopPhase : uint8_t {
   kNone,
   kAccepting,   // take no new work: accepting is interrupted
@@ -50,8 +53,8 @@ class Suspension {
   Suspension(const Suspension&) = delete;
   Suspension& operator=(const Suspension&) = delete;
 
-  // Asks the wait to end early. Must lead to exactly one Resume(), now or later; the task runs in a later turn of the ready
-  // queue, never inside this call. Called at most once per stop phase.
+  // Asks the wait to end early. Must lead to exactly one Resume(), now or later; the task runs in a
+  // later turn of the ready queue, never inside this call. Called at most once per stop phase.
   virtual void Interrupt() = 0;
 
   StopPhase interrupted_from() const { return interrupted_from_; }
@@ -85,14 +88,17 @@ class TaskContext : private ListHook<TaskContext> {
   TaskContext(const TaskContext&) = delete;
   TaskContext& operator=(const TaskContext&) = delete;
 
-  // Tells this flow and all below it to stop. Idempotent; a lower phase than the one reached changes nothing.
-  // COST: linear in the number of contexts below that have not reached the phase. Resumes nothing itself.
+  // Tells this flow and all below it to stop. Idempotent; a lower phase than the one reached
+  // changes nothing.
+  // COST: linear in the number of contexts below that have not reached the phase. Resumes nothing
+  // itself.
   void Stop(StopPhase phase, StopReason reason);
 
   StopPhase stop_phase() const { return stop_phase_; }
   StopReason stop_reason() const { return stop_reason_; }
   bool StoppedFrom(StopPhase phase) const { return stop_phase_ >= phase; }
-  // The error that waits of this flow return once it is stopped. REQUIRES: stop_phase() is not kNone.
+  // The error that waits of this flow return once it is stopped. REQUIRES: stop_phase() is not
+  // kNone.
   absl::Status StopStatus() const;
 
   // When this flow's work should be done; inherited from the parent, and only ever tightened.
@@ -112,12 +118,13 @@ class TaskContext : private ListHook<TaskContext> {
   friend class Suspension;
   friend class IntrusiveList<TaskContext>;
 
-  // The next context of a walk over the tree below `root` in pre-order; `descend` says whether to visit `at`'s children.
+  // The next context of a walk over the tree below `root` in pre-order; `descend` says whether to
+  // visit `at`'s children.
   static TaskContext* NextInWalk(TaskContext* at, TaskContext* root, bool descend);
 
-  TaskContext* next_ready_ = nullptr;   // link in the ready queue
-  PromiseBase* leaf_ = nullptr;         // the task to resume; stale while running
-  Suspension* waiting_for_ = nullptr;   // null while ready or running
+  TaskContext* next_ready_ = nullptr;  // link in the ready queue
+  PromiseBase* leaf_ = nullptr;        // the task to resume; stale while running
+  Suspension* waiting_for_ = nullptr;  // null while ready or running
   State state_ = State::kDetached;
   StopPhase stop_phase_ = StopPhase::kNone;
   StopReason stop_reason_ = StopReason::kNone;

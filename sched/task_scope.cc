@@ -33,8 +33,8 @@ void TaskScope::Admit(sched_internal::Branch child) {
 }
 
 void TaskScope::StopWith(const TaskContext& joiner) {
-  // Below the joiner, the walk that stops it comes to the children by itself. Elsewhere the joiner has to see to it: when it joins
-  // under a deadline of its own, say.
+  // Below the joiner, the walk that stops it comes to the children by itself. Elsewhere the joiner
+  // has to see to it: when it joins under a deadline of its own, say.
   if (context_.parent() == &joiner) return;
   context_.Stop(StopPhase::kEverything, joiner.stop_reason());
 }

@@ -4,12 +4,13 @@
 //   for (const Item& item : items) scope.Spawn(Process, item);
 //   PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());     // the first error, after all children have ended
 //
-// The first child that fails cancels the others; its error, or its exception, comes out of Join(). The failure of a child that
-// was spawned by SpawnContained() stays its own: it is counted and handed to the scope's observer.
+// The first child that fails cancels the others; its error, or its exception, comes out of Join().
+// The failure of a child that was spawned by SpawnContained() stays its own: it is counted and
+// handed to the scope's observer.
 //
 // Shard affinity: the shard of the task that creates it; children run there, too.
-// Ownership: the scope owns its children. It must be joined before it is destroyed (checked): `co_await scope.Join()` on
-// every path, or WithTaskScope(), which joins by itself.
+// Ownership: the scope owns its children. It must be joined before it is destroyed (checked):
+// `co_await scope.Join()` on every path, or WithTaskScope(), which joins by itself.
 // Cost: a child costs two frames of the pool (its branch and its task).
 
 #ifndef PELTON_SCHED_TASK_SCOPE_H_
@@ -34,7 +35,8 @@ class TaskScope final : private sched_internal::BranchOwner {
   struct Options {
     // How many children may live at once.
     size_t max_children = std::numeric_limits<size_t>::max();
-    // Told each contained failure; an exception arrives as an INTERNAL error with its text. May be null.
+    // Told each contained failure; an exception arrives as an INTERNAL error with its text. May be
+    // null.
     void (*observer)(void* argument, const absl::Status& error) = nullptr;
     void* observer_argument = nullptr;
   };
@@ -46,9 +48,10 @@ class TaskScope final : private sched_internal::BranchOwner {
   TaskScope(TaskContext* parent, const Options& options);
   ~TaskScope();
 
-  // Starts a child: calls `function(arguments...)`, which returns a Task<void>, Task<absl::Status> or Task<absl::StatusOr<T>>
-  // (whose value is dropped), at the child's first turn. The function and its arguments are moved into the child, so a
-  // lambda's captures live as long as the child. Never runs the child inside the call.
+  // Starts a child: calls `function(arguments...)`, which returns a Task<void>, Task<absl::Status>
+  // or Task<absl::StatusOr<T>> (whose value is dropped), at the child's first turn. The function
+  // and its arguments are moved into the child, so a lambda's captures live as long as the child.
+  // Never runs the child inside the call.
   // REQUIRES: live() < max_children; see WaitForRoom().
   template <typename Function, typename... Arguments>
   void Spawn(Function function, Arguments... arguments) {
@@ -65,15 +68,17 @@ class TaskScope final : private sched_internal::BranchOwner {
     Admit(RunTask(*this, context_, std::move(task)));
   }
 
-  // Suspends until another child may be spawned. Returns the stop status when the waiting task is told to stop; OK otherwise.
-  // One task at a time may wait.
+  // Suspends until another child may be spawned. Returns the stop status when the waiting task is
+  // told to stop; OK otherwise. One task at a time may wait.
   [[nodiscard]] auto WaitForRoom() { return RoomAwaiter(*this); }
 
-  // Suspends until every child has ended. Yields the first error, or rethrows the first exception, of a child; OK when there was
-  // none. Cancelling the joining task stops the children and does not end the join early. One task at a time may join.
+  // Suspends until every child has ended. Yields the first error, or rethrows the first exception,
+  // of a child; OK when there was none. Cancelling the joining task stops the children and does not
+  // end the join early. One task at a time may join.
   [[nodiscard]] auto Join() { return JoinAwaiter(*this); }
 
-  // Tells every child to stop. They still have to be joined. The CANCELLED errors that follow are not failures.
+  // Tells every child to stop. They still have to be joined. The CANCELLED errors that follow are
+  // not failures.
   void Cancel() { Stop(StopPhase::kEverything, StopReason::kCancelled); }
   // Tells every child to stop from `phase` on.
   void Stop(StopPhase phase, StopReason reason);
@@ -154,7 +159,8 @@ class TaskScope final : private sched_internal::BranchOwner {
         co_await std::invoke(std::move(function), std::move(arguments)...);
       } else {
         const auto result = co_await std::invoke(std::move(function), std::move(arguments)...);
-        if (!result.ok()) [[unlikely]] scope.Contain(base_internal::StatusOf(result));
+        if (!result.ok()) [[unlikely]]
+          scope.Contain(base_internal::StatusOf(result));
       }
     } catch (...) {
       scope.ContainException(std::current_exception());
@@ -170,14 +176,17 @@ class TaskScope final : private sched_internal::BranchOwner {
   }
 
   bool HasRoom() const { return live_ < options_.max_children; }
-  // Counts a child and starts it. Takes it ready-made: if making it throws, the scope waits for nobody.
+  // Counts a child and starts it. Takes it ready-made: if making it throws, the scope waits for
+  // nobody.
   void Admit(sched_internal::Branch child);
   void OnResult(const absl::Status& status) {
-    if (!status.ok()) [[unlikely]] OnError(status);
+    if (!status.ok()) [[unlikely]]
+      OnError(status);
   }
   template <typename T>
   void OnResult(const absl::StatusOr<T>& result) {
-    if (!result.ok()) [[unlikely]] OnError(result.status());
+    if (!result.ok()) [[unlikely]]
+      OnError(result.status());
   }
   void OnError(const absl::Status& status);
   // Stops the children for the reason that `joiner` was stopped for.
@@ -199,8 +208,9 @@ class TaskScope final : private sched_internal::BranchOwner {
   std::exception_ptr first_exception_;
 };
 
-// Calls `body(scope)`, which returns a Task<absl::Status>, and joins the scope whatever the outcome: when the body fails or throws,
-// the children are cancelled first. Yields the body's error or rethrows its exception; else the scope's.
+// Calls `body(scope)`, which returns a Task<absl::Status>, and joins the scope whatever the
+// outcome: when the body fails or throws, the children are cancelled first. Yields the body's error
+// or rethrows its exception; else the scope's.
 template <typename Body>
 Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
   TaskScope scope(options);

@@ -1,17 +1,22 @@
-// A hierarchical timer wheel: arms and cancels in O(1) however many timers there are, and says when the next is due.
+// A hierarchical timer wheel: arms and cancels in O(1) however many timers there are, and says when
+// the next is due.
 //
-// Shard affinity: none of its own; one thread at a time. Pure: time is an argument, in nanoseconds on any monotonic clock.
-// Ownership: nodes live in their owners (an awaiter in a coroutine frame); a node leaves the wheel before it dies (checked in
-// debug builds).
-// Invariants: 1. a node never fires early: its deadline rounds up to a tick (16.4 us), the time rounds down; 2. each bit of a
-// level's bitmap is set exactly when that slot holds nodes; 3. above level 0, the slot that the time is in is empty; 4. a node
-// is never in a slot that begins after its deadline; 5. NextDeadline() is at or below the time at which the first node is due.
-// Order: by tick, except that what was armed when already due may come late; within one tick deterministic, but not
-// first-in first-out.
-// Cost: Arm, Cancel and Rearm O(1), NextDeadline O(levels), no allocation ever. A node is moved at most once for each level.
-// Algorithm: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7, with a ratio of 32 between levels
-// and 64 slots in each: so the next slot of a level can be emptied into the level below while time is still in the slot before
-// it, a bounded number of nodes a turn, instead of in one stall at the boundary.
+// Shard affinity: none of its own; one thread at a time. Pure: time is an argument, in nanoseconds
+// on any monotonic clock.
+// Ownership: nodes live in their owners (an awaiter in a coroutine frame); a node leaves the wheel
+// before it dies (checked in debug builds).
+// Invariants: 1. a node never fires early: its deadline rounds up to a tick (16.4 us), the time
+// rounds down; 2. each bit of a level's bitmap is set exactly when that slot holds nodes; 3. above
+// level 0, the slot that the time is in is empty; 4. a node is never in a slot that begins after
+// its deadline; 5. NextDeadline() is at or below the time at which the first node is due. Order: by
+// tick, except that what was armed when already due may come late; within one tick deterministic,
+// but not first-in first-out.
+// Cost: Arm, Cancel and Rearm O(1), NextDeadline O(levels), no allocation ever. A node is moved at
+// most once for each level.
+// Algorithm: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7, with a
+// ratio of 32 between levels and 64 slots in each: so the next slot of a level can be emptied into
+// the level below while time is still in the slot before it, a bounded number of nodes a turn,
+// instead of in one stall at the boundary.
 //
 //   TimerWheel wheel(now_ns);
 //   wheel.Arm(node, now_ns + 30'000'000'000);

@@ -11,8 +11,8 @@
 
 namespace pelton {
 
-// Nanoseconds on the shard's monotonic Clock (CLOCK_MONOTONIC, or a VirtualClock in tests). Not a wall-clock time: it has no
-// date, and does not jump. Arithmetic saturates at InfiniteFuture().
+// Nanoseconds on the shard's monotonic Clock (CLOCK_MONOTONIC, or a VirtualClock in tests). Not a
+// wall-clock time: it has no date, and does not jump. Arithmetic saturates at InfiniteFuture().
 class Timestamp {
  public:
   constexpr Timestamp() = default;

@@ -3,8 +3,8 @@
 //   auto [user, orders] = co_await WhenAll(FetchUser(id), FetchOrders(id));
 //   auto first = co_await WhenAny(Primary(), Replica());     // std::variant: index() says who won
 //
-// Each task runs in a flow of its own, below the awaiting one: what cancels the awaiting task cancels them. All have ended when
-// the await returns, the losers of WhenAny as well.
+// Each task runs in a flow of its own, below the awaiting one: what cancels the awaiting task
+// cancels them. All have ended when the await returns, the losers of WhenAny as well.
 //
 // Exceptions: the first one cancels the other tasks and is rethrown when all have ended.
 // Cost: one frame a task, none else.
@@ -41,7 +41,8 @@ class BranchGroup : protected BranchOwner, protected Suspension {
 
   void CancelOthers() { context_.Stop(StopPhase::kEverything, StopReason::kCancelled); }
   void RethrowFirst() const {
-    if (exception_) [[unlikely]] std::rethrow_exception(exception_);
+    if (exception_) [[unlikely]]
+      std::rethrow_exception(exception_);
   }
   TaskContext& context() { return context_; }
   bool failed() const { return exception_ != nullptr; }
@@ -152,17 +153,18 @@ class WhenAnyAwaiter final : private BranchGroup {
 
 }  // namespace sched_internal
 
-// Runs all tasks and yields a std::tuple of their results (std::monostate for void), when all have ended.
+// Runs all tasks and yields a std::tuple of their results (std::monostate for void), when all have
+// ended.
 template <typename... Ts>
 [[nodiscard("co_await it")]] auto WhenAll(Task<Ts>... tasks) {
   static_assert(sizeof...(Ts) > 0, "WhenAll() of nothing");
   return sched_internal::WhenAllAwaiter<Ts...>(std::move(tasks)...);
 }
 
-// Runs all tasks; the first one that ends, by whatever result, wins. The others are cancelled and awaited. Yields a
-// std::variant of the results (std::monostate for void) at the winner's index.
-// An exception that is thrown before anybody has won cancels the rest and is rethrown; one that a loser throws is dropped
-// with the loser's result.
+// Runs all tasks; the first one that ends, by whatever result, wins. The others are cancelled and
+// awaited. Yields a std::variant of the results (std::monostate for void) at the winner's index. An
+// exception that is thrown before anybody has won cancels the rest and is rethrown; one that a
+// loser throws is dropped with the loser's result.
 template <typename... Ts>
 [[nodiscard("co_await it")]] auto WhenAny(Task<Ts>... tasks) {
   static_assert(sizeof...(Ts) > 0, "WhenAny() of nothing");

@@ -1,4 +1,5 @@
-// What an operation costs above the work that it asks for: nops through a driver, raw and awaited, in batches.
+// What an operation costs above the work that it asks for: nops through a driver, raw and awaited,
+// in batches.
 
 #include <benchmark/benchmark.h>
 
@@ -96,7 +97,8 @@ Task<void> AwaitNops(const bool* stop) {
   while (!*stop) PELTON_CHECK(co_await NopAwaiter() == 0);
 }
 
-// As many tasks as the argument says, each awaiting one nop after the other: the whole path of an operation, kernel included.
+// As many tasks as the argument says, each awaiting one nop after the other: the whole path of an
+// operation, kernel included.
 void BM_Uring_AwaitNops(benchmark::State& state) {
   FramePool frames;
   const MonotonicClock clock;
@@ -115,8 +117,7 @@ void BM_Uring_AwaitNops(benchmark::State& state) {
   };
   const uint64_t before = bench.reactor().statistics().started;
   for (auto _ : state) turn();
-  state.SetItemsProcessed(
-      static_cast<int64_t>(bench.reactor().statistics().started - before));
+  state.SetItemsProcessed(static_cast<int64_t>(bench.reactor().statistics().started - before));
   stop = true;
   while (scope.live() > 0) turn();
 }

@@ -14,7 +14,8 @@ namespace {
 
 void Nothing(void*) {}
 
-// Runs the calling thread on one CPU while it lives. Where that is refused the figures are worth less.
+// Runs the calling thread on one CPU while it lives. Where that is refused the figures are worth
+// less.
 class Pinned {
  public:
   explicit Pinned(int cpu) {
@@ -36,14 +37,15 @@ class Pinned {
 class Spin {
  public:
   void Again() {
-    if (++spins_ % 4096 == 0) std::this_thread::yield();
+    if (++spins_ % 65536 == 0) std::this_thread::yield();
   }
 
  private:
   uint32_t spins_ = 0;
 };
 
-// One way, core 0 to core 1, in batches: the sender publishes each, the receiver spins. Items are messages received.
+// One way, core 0 to core 1, in batches: the sender publishes each, the receiver spins. Items are
+// messages received.
 void BM_Mailbox_OneWay(benchmark::State& state) {
   const int batch = static_cast<int>(state.range(0));
   const auto ring = std::make_unique<MailboxRing>();

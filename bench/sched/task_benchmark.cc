@@ -1,4 +1,5 @@
-// What tasks cost: awaiting a child, switching through the ready queue, spawning and joining, a preemption point.
+// What tasks cost: awaiting a child, switching through the ready queue, spawning and joining, a
+// preemption point.
 
 #include <benchmark/benchmark.h>
 

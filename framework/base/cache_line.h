@@ -7,8 +7,9 @@
 
 namespace pelton {
 
-// Bytes. Two words written by different shards must be at least this far apart. A constant of ours, because
-// std::hardware_destructive_interference_size may differ between two compilers of one program.
+// Bytes. Two words written by different shards must be at least this far apart. A constant of ours,
+// because std::hardware_destructive_interference_size may differ between two compilers of one
+// program.
 inline constexpr std::size_t kCacheLineBytes = 64;
 
 }  // namespace pelton

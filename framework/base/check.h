@@ -1,11 +1,12 @@
-// Assertions for what only a defect in the program can cause. What a kernel, a peer or a user can cause is an absl::Status.
+// Assertions for what only a defect in the program can cause. What a kernel, a peer or a user can
+// cause is an absl::Status.
 //
 //   PELTON_CHECK(size <= capacity) << "size=" << size;    // always on
 //   PELTON_DCHECK(list.CheckInvariants());                // in debug and sanitizer builds
 //   PELTON_FATAL() << "unknown kind " << kind;            // unconditionally
 //
-// A failed check writes one line, `FATAL file:line: Check failed: condition message`, to stderr and aborts. A check that
-// holds costs a compare and a branch; its message is not evaluated.
+// A failed check writes one line, `FATAL file:line: Check failed: condition message`, to stderr and
+// aborts. A check that holds costs a compare and a branch; its message is not evaluated.
 
 #ifndef PELTON_FRAMEWORK_BASE_CHECK_H_
 #define PELTON_FRAMEWORK_BASE_CHECK_H_
@@ -36,10 +37,10 @@ struct Voidify {
 
 }  // namespace pelton::base_internal
 
-#define PELTON_CHECK(condition)                                                            \
-  __builtin_expect(static_cast<bool>(condition), 1)                                        \
-      ? static_cast<void>(0)                                                               \
-      : ::pelton::base_internal::Voidify() &                                               \
+#define PELTON_CHECK(condition)                     \
+  __builtin_expect(static_cast<bool>(condition), 1) \
+      ? static_cast<void>(0)                        \
+      : ::pelton::base_internal::Voidify() &        \
             ::pelton::base_internal::FatalMessage(__FILE__, __LINE__, #condition).stream()
 
 #define PELTON_FATAL() ::pelton::base_internal::FatalMessage(__FILE__, __LINE__, nullptr).stream()

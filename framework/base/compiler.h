@@ -1,7 +1,8 @@
-// Refuses compilers that are known to miscompile coroutines; every header that defines one includes this first.
+// Refuses compilers that are known to miscompile coroutines; every header that defines one includes
+// this first.
 //
-// GCC 12 and older destroy some temporaries of a full expression with co_await twice (aggregates, closures with captures),
-// so a correct program frees memory twice. Clang 14 and newer do not.
+// GCC 12 and older destroy some temporaries of a full expression with co_await twice (aggregates,
+// closures with captures), so a correct program frees memory twice. Clang 14 and newer do not.
 
 #ifndef PELTON_FRAMEWORK_BASE_COMPILER_H_
 #define PELTON_FRAMEWORK_BASE_COMPILER_H_
@@ -22,8 +23,8 @@
 
 // Keeps cold code (growth, errors) out of the callers' instruction cache lines.
 #define PELTON_COLD __attribute__((noinline, cold))
-// A current-shard pointer in an executable costs one instruction with this model. Pelton is linked into executables, not
-// loaded by dlopen.
+// A current-shard pointer in an executable costs one instruction with this model. Pelton is linked
+// into executables, not loaded by dlopen.
 #define PELTON_SHARD_LOCAL constinit thread_local __attribute__((tls_model("initial-exec")))
 
 #endif  // PELTON_FRAMEWORK_BASE_COMPILER_H_

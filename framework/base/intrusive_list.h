@@ -1,8 +1,10 @@
-// Containers whose links live in the elements: they never allocate, and an element removes itself in O(1).
+// Containers whose links live in the elements: they never allocate, and an element removes itself
+// in O(1).
 //
 // Shard affinity: none; an instance belongs to whoever uses it, one thread at a time.
 // Ownership: a container owns nothing; an element must leave before it dies (checked).
-// Invariants: 1. an element is in at most one container per hook; 2. an unlinked hook has null links.
+// Invariants: 1. an element is in at most one container per hook; 2. an unlinked hook has null
+// links.
 // Cost: O(1) each, no allocation.
 //
 //   struct Child : ListHook<Child> {};
@@ -103,7 +105,8 @@ class IntrusiveList {
   ListHook<T> head_;
 };
 
-// A singly linked first-in first-out queue through the member pointer `Next`. An element costs one word.
+// A singly linked first-in first-out queue through the member pointer `Next`. An element costs one
+// word.
 template <typename T, T* T::* Next>
 class IntrusiveQueue {
  public:
@@ -131,7 +134,8 @@ class IntrusiveQueue {
     return first;
   }
 
-  // Takes `element` out, wherever it stands. Returns whether it was here. COST: linear; for rare paths.
+  // Takes `element` out, wherever it stands. Returns whether it was here. COST: linear; for rare
+  // paths.
   bool Remove(T& element) {
     T* previous = nullptr;
     for (T* at = head_; at != nullptr; previous = at, at = at->*Next) {

@@ -8,7 +8,8 @@
 
 namespace pelton {
 
-// Writes `text` and a newline to stderr in one write(2), so that lines of several threads do not mix. Any thread.
+// Writes `text` and a newline to stderr in one write(2), so that lines of several threads do not
+// mix. Any thread.
 void LogLine(std::string_view text);
 
 // Lets one event through per interval. For messages that a peer can provoke. One thread at a time.

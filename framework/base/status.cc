@@ -27,7 +27,8 @@ absl::Status ErrnoToStatus(int error_number, std::string_view operation, std::st
   absl::Status status(absl::ErrnoToStatusCode(error_number),
                       absl::StrCat(ToAbsl(operation), subject.empty() ? "" : " ", ToAbsl(subject),
                                    ": ", text, " (", ErrnoName(error_number), ")"));
-  // From a view: the constructor from a std::string is a template that GCC, which built Debian's Abseil, and Clang name differently.
+  // From a view: the constructor from a std::string is a template that GCC, which built Debian's
+  // Abseil, and Clang name differently.
   status.SetPayload(kErrnoPayload, absl::Cord(absl::string_view(absl::StrCat(error_number))));
   return status;
 }

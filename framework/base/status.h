@@ -1,4 +1,5 @@
-// Errors as values: an errno becomes an absl::Status that names the operation and what it was done to, and keeps the errno.
+// Errors as values: an errno becomes an absl::Status that names the operation and what it was done
+// to, and keeps the errno.
 //
 //   PELTON_ASSIGN_OR_RETURN(int fd, OpenSocket());              // in a function
 //   PELTON_CO_ASSIGN_OR_RETURN(Chunk bytes, co_await peer.Read());  // in a coroutine
@@ -18,7 +19,8 @@ namespace pelton {
 // An error for `error_number` (a positive errno value). The message reads
 // `OPERATION SUBJECT: text of the errno (ENAME)`; the subject (a peer, a path) may be empty.
 // COST: allocates; for error paths only.
-absl::Status ErrnoToStatus(int error_number, std::string_view operation, std::string_view subject = {});
+absl::Status ErrnoToStatus(int error_number, std::string_view operation,
+                           std::string_view subject = {});
 
 // The errno that `status` was made of, or 0 when it was not made of one.
 int GetErrno(const absl::Status& status);
@@ -42,11 +44,11 @@ absl::Status StatusOf(absl::StatusOr<T>&& value) {
 #define PELTON_STATUS_CONCAT_INNER(a, b) a##b
 #define PELTON_STATUS_CONCAT(a, b) PELTON_STATUS_CONCAT_INNER(a, b)
 
-#define PELTON_STATUS_RETURN_IF_ERROR(return_keyword, expression)                            \
-  do {                                                                                       \
-    if (auto pelton_result = (expression); !pelton_result.ok()) [[unlikely]] {               \
-      return_keyword ::pelton::base_internal::StatusOf(std::move(pelton_result));            \
-    }                                                                                        \
+#define PELTON_STATUS_RETURN_IF_ERROR(return_keyword, expression)                 \
+  do {                                                                            \
+    if (auto pelton_result = (expression); !pelton_result.ok()) [[unlikely]] {    \
+      return_keyword ::pelton::base_internal::StatusOf(std::move(pelton_result)); \
+    }                                                                             \
   } while (false)
 
 #define PELTON_STATUS_ASSIGN_OR_RETURN(return_keyword, temporary, declaration, ...) \
@@ -61,13 +63,14 @@ absl::Status StatusOf(absl::StatusOr<T>&& value) {
 // The same in a coroutine.
 #define PELTON_CO_RETURN_IF_ERROR(...) PELTON_STATUS_RETURN_IF_ERROR(co_return, (__VA_ARGS__))
 
-// Declares or assigns the value of a StatusOr expression; returns its error from the enclosing function.
-#define PELTON_ASSIGN_OR_RETURN(declaration, ...)                                                 \
-  PELTON_STATUS_ASSIGN_OR_RETURN(return, PELTON_STATUS_CONCAT(pelton_value_, __LINE__),            \
-                                 declaration, __VA_ARGS__)
+// Declares or assigns the value of a StatusOr expression; returns its error from the enclosing
+// function.
+#define PELTON_ASSIGN_OR_RETURN(declaration, ...)                                       \
+  PELTON_STATUS_ASSIGN_OR_RETURN(return, PELTON_STATUS_CONCAT(pelton_value_, __LINE__), \
+                                       declaration, __VA_ARGS__)
 // The same in a coroutine.
-#define PELTON_CO_ASSIGN_OR_RETURN(declaration, ...)                                              \
-  PELTON_STATUS_ASSIGN_OR_RETURN(co_return, PELTON_STATUS_CONCAT(pelton_value_, __LINE__),         \
+#define PELTON_CO_ASSIGN_OR_RETURN(declaration, ...)                                       \
+  PELTON_STATUS_ASSIGN_OR_RETURN(co_return, PELTON_STATUS_CONCAT(pelton_value_, __LINE__), \
                                  declaration, __VA_ARGS__)
 
 }  // namespace pelton

@@ -1,5 +1,5 @@
-// Debian packages Abseil with an absl::string_view of its own, which does not convert to std::string_view. Public signatures
-// use std::string_view; these cross the border.
+// Debian packages Abseil with an absl::string_view of its own, which does not convert to
+// std::string_view. Public signatures use std::string_view; these cross the border.
 
 #ifndef PELTON_FRAMEWORK_BASE_STRINGS_H_
 #define PELTON_FRAMEWORK_BASE_STRINGS_H_

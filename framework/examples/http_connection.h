@@ -1,9 +1,11 @@
-// Serves one HTTP/1.1 connection (RFC 9112): keep-alive, pipelining with ordered replies, bodies, limits, time-outs, graceful drain. A
-// replaceable part of http_server, as its parser is.
+// Serves one HTTP/1.1 connection (RFC 9112): keep-alive, pipelining with ordered replies, bodies,
+// limits, time-outs, graceful drain. A replaceable part of http_server, as its parser is.
 //
-// All requests of a read are answered before anything is written, and their responses leave in one send.
+// All requests of a read are answered before anything is written, and their responses leave in one
+// send.
 //
-// Shard affinity: one shard. Cost: an idle connection holds no buffer; a request allocates nothing unless it arrives in pieces.
+// Shard affinity: one shard. Cost: an idle connection holds no buffer; a request allocates nothing
+// unless it arrives in pieces.
 
 #ifndef PELTON_FRAMEWORK_EXAMPLES_HTTP_CONNECTION_H_
 #define PELTON_FRAMEWORK_EXAMPLES_HTTP_CONNECTION_H_
@@ -45,8 +47,8 @@ class HttpConnection {
   // `shard` must outlive the connection.
   HttpConnection(HttpShard& shard, TcpStream peer) : shard_(shard), peer_(std::move(peer)) {}
 
-  // Serves requests until the peer closes, errs, or idles too long, or the service drains. OK unless the connection failed in the
-  // middle of something.
+  // Serves requests until the peer closes, errs, or idles too long, or the service drains. OK
+  // unless the connection failed in the middle of something.
   Task<absl::Status> Serve();
 
  private:
@@ -56,16 +58,16 @@ class HttpConnection {
   Task<absl::Status> ServeRequests();
   // Answers the requests that `chunk` completes, and keeps the rest.
   Task<absl::StatusOr<Next>> Answer(Chunk chunk);
-  // Looks for the next request in `input` and takes it off. Returns whether there was one; its head is in shard_.request, its body in
-  // `body`.
+  // Looks for the next request in `input` and takes it off. Returns whether there was one; its head
+  // is in shard_.request, its body in `body`.
   bool TakeRequest(std::string_view& input, std::string_view& body);
   bool TakeBody(std::string_view& input, std::string_view& body);
   void Refuse(const HttpParseError& error);
   Task<absl::Status> AnswerRefusal();
   bool InRequest() const { return !carried_.empty() || parser_.is_in_head(); }
   Task<absl::Status> Flush(std::string_view body);
-  // Says that nothing more will be written, and lets the peer close first, so that unread input does not turn into a reset that
-  // destroys the last response (RFC 9112, 9.6).
+  // Says that nothing more will be written, and lets the peer close first, so that unread input
+  // does not turn into a reset that destroys the last response (RFC 9112, 9.6).
   Task<absl::Status> CloseGently();
 
   // The body that is being read: what it will be appended to, and how it ends.

@@ -13,7 +13,8 @@
 
 namespace pelton {
 
-// What a handler answers. The views must live until the response is written: they are static, or parts of the request.
+// What a handler answers. The views must live until the response is written: they are static, or
+// parts of the request.
 struct HttpReply {
   int status = 200;
   std::string_view content_type = "text/plain";
@@ -24,7 +25,8 @@ struct HttpReply {
 // The value of the Date field, made once a second. One per shard.
 class HttpDate {
  public:
-  // The date at `now`, by the wall clock; `turn` is the shard's time, which says cheaply when to look again.
+  // The date at `now`, by the wall clock; `turn` is the shard's time, which says cheaply when to
+  // look again.
   std::string_view At(Timestamp turn);
 
  private:
@@ -32,16 +34,17 @@ class HttpDate {
   Timestamp valid_until_ = Timestamp::FromNanoseconds(INT64_MIN);
 };
 
-// Gathers the responses to the requests of one read, so that they leave in one send. Its memory is a receive buffer of the shard, held
-// only while there is something in it; when none is free, it is the heap's.
+// Gathers the responses to the requests of one read, so that they leave in one send. Its memory is
+// a receive buffer of the shard, held only while there is something in it; when none is free, it is
+// the heap's.
 class HttpOutput {
  public:
   bool empty() const { return used_ == 0; }
   std::string_view text() const { return {data(), used_}; }
   void Clear();
 
-  // Appends the head of a response, and its body when that is small enough. Returns whether the body went in, too; when not, it
-  // is sent after text().
+  // Appends the head of a response, and its body when that is small enough. Returns whether the
+  // body went in, too; when not, it is sent after text().
   bool AppendResponse(const HttpReply& reply, std::string_view date, bool close, bool omit_body);
   // Appends "100 Continue".
   void AppendContinue();

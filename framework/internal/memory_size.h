@@ -10,7 +10,8 @@
 
 namespace pelton {
 
-// Bytes of "4096", "64K", "512M", "2G" or "1T" (powers of 1024). ERRORS: InvalidArgument that says what was expected.
+// Bytes of "4096", "64K", "512M", "2G" or "1T" (powers of 1024). ERRORS: InvalidArgument that says
+// what was expected.
 absl::StatusOr<uint64_t> ParseMemorySize(std::string_view text);
 
 }  // namespace pelton

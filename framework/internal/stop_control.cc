@@ -18,7 +18,8 @@
 namespace pelton {
 namespace {
 
-// How long after the request to stop idle peers are left alone: a request of theirs may be on its way.
+// How long after the request to stop idle peers are left alone: a request of theirs may be on its
+// way.
 constexpr absl::Duration kLongestIdleLinger = absl::Milliseconds(500);
 // How long tasks may take to end after they were cancelled.
 constexpr absl::Duration kCancelledLimit = absl::Seconds(10);

@@ -1,4 +1,5 @@
-// The control thread's part of a service's life: waits for signals and for the end of the shards, and paces the drain.
+// The control thread's part of a service's life: waits for signals and for the end of the shards,
+// and paces the drain.
 
 #ifndef PELTON_FRAMEWORK_INTERNAL_STOP_CONTROL_H_
 #define PELTON_FRAMEWORK_INTERNAL_STOP_CONTROL_H_
@@ -16,15 +17,17 @@ namespace pelton {
 
 class StopControl {
  public:
-  // Blocks SIGTERM and SIGINT in the calling thread, so in those that it starts from now on, and receives them itself.
+  // Blocks SIGTERM and SIGINT in the calling thread, so in those that it starts from now on, and
+  // receives them itself.
   static absl::StatusOr<std::unique_ptr<StopControl>> Create(absl::Duration grace_period);
   // Unblocks the signals again.
   ~StopControl();
   StopControl(const StopControl&) = delete;
   StopControl& operator=(const StopControl&) = delete;
 
-  // Sleeps until ShardsEnded(). Calls request_stop(phase) as signals and the grace period demand. Ends the process with exit code 1
-  // and a line on stderr when the shards have not ended a good while after everything was cancelled.
+  // Sleeps until ShardsEnded(). Calls request_stop(phase) as signals and the grace period demand.
+  // Ends the process with exit code 1 and a line on stderr when the shards have not ended a good
+  // while after everything was cancelled.
   void WaitUntilEnded(const std::function<void(StopPhase)>& request_stop);
 
   // Any thread.

@@ -11,7 +11,8 @@
 namespace pelton::io {
 namespace {
 
-// Whether the O_NONBLOCK that accept4(2) and connect(2) depend on is set. A descriptor that is not open passes: the call says so.
+// Whether the O_NONBLOCK that accept4(2) and connect(2) depend on is set. A descriptor that is not
+// open passes: the call says so.
 bool DoesNotBlock(int descriptor) {
   const int flags = ::fcntl(descriptor, F_GETFL);
   return flags < 0 || (flags & O_NONBLOCK) != 0;

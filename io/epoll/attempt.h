@@ -1,4 +1,5 @@
-// One try at an operation: its system call, made so that it cannot block. Private to the epoll driver.
+// One try at an operation: its system call, made so that it cannot block. Private to the epoll
+// driver.
 //
 // Shard affinity: any thread. Cost: one system call, no allocation.
 
@@ -14,7 +15,8 @@
 
 namespace pelton::io {
 
-// The result of an attempt whose descriptor is not ready. No errno, because connect(2) may fail with EAGAIN.
+// The result of an attempt whose descriptor is not ready. No errno, because connect(2) may fail
+// with EAGAIN.
 inline constexpr int kNotReady = INT_MIN;
 
 // What came of an attempt.
@@ -24,8 +26,8 @@ struct AttemptOutcome {
   bool is_short = false;  // moved fewer bytes than were asked for
 };
 
-// Tries `operation`, which must be of a kind that can have to wait. A kReceiveChunk takes its chunk from `chunks`, and fails with
-// -ENOBUFS when there is none.
+// Tries `operation`, which must be of a kind that can have to wait. A kReceiveChunk takes its chunk
+// from `chunks`, and fails with -ENOBUFS when there is none.
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks);
 
 // Accepts a connection on `descriptor`. REQUIRES: the descriptor does not block.

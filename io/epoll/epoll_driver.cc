@@ -24,7 +24,8 @@ namespace {
 
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
-// After these a receive may come out short although there is more to tell: the end, an error, bytes behind an urgent one.
+// After these a receive may come out short although there is more to tell: the end, an error, bytes
+// behind an urgent one.
 constexpr uint32_t kReadLimits = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteLimits = EPOLLHUP | EPOLLERR;
 
@@ -141,7 +142,8 @@ void EpollDriver::Cancel(Reactor& reactor, Operation& operation) {
   reactor.Complete(operation, {.result = -ECANCELED});
 }
 
-// Puts an operation into its free slot. When its descriptor cannot be watched, completes it and returns false.
+// Puts an operation into its free slot. When its descriptor cannot be watched, completes it and
+// returns false.
 bool EpollDriver::Park(Reactor& reactor, Operation& operation) {
   const Descriptor* descriptor = Find(operation.descriptor);
   if (descriptor == nullptr || !descriptor->registered) {

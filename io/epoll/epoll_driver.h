@@ -1,20 +1,24 @@
 // The epoll driver: the fallback where io_uring is missing or forbidden. It emulates completions.
 //
-// Submit() tries each operation's system call at once. What is not ready is parked on its descriptor until epoll(7) reports an
-// edge, and then tried again. A descriptor is registered once, for both directions, when an operation on it has to wait for the
-// first time.
+// Submit() tries each operation's system call at once. What is not ready is parked on its
+// descriptor until epoll(7) reports an edge, and then tried again. A descriptor is registered once,
+// for both directions, when an operation on it has to wait for the first time.
 //
-// Shard affinity: created, used and destroyed on the shard's thread; Wake() and WakePeer() from any thread.
+// Shard affinity: created, used and destroyed on the shard's thread; Wake() and WakePeer() from any
+// thread.
 // Ownership: borrows the operations between Submit() and their final completion, like every driver.
-// Invariants
-//  1. Between calls, an operation in flight is parked: in the slot of its descriptor and direction, or in waiting_ when another one
+// Invariants 1. Between calls, an operation in flight is parked: in the slot of its descriptor and
+// direction, or in waiting_ when another one
 //     holds that slot.
-//  2. `ready` is false only if an edge is still to come: the last attempt found nothing, or a TCP transfer came out short, which
+// 2. `ready` is false only if an edge is still to come: the last attempt found nothing, or a TCP
+// transfer came out short, which
 //     says the same (epoll(7)), and no hang-up, error or urgent data has been seen, after which a short receive says nothing.
-//  3. A slot whose operation could go on without an edge is listed in unfinished_, and the next Reap() goes on with it.
-//  4. A descriptor on which an operation was started is closed by kClose, so that the state here dies with it. Events of a
+// 3. A slot whose operation could go on without an edge is listed in unfinished_, and the next
+// Reap() goes on with it. 4. A descriptor on which an operation was started is closed by kClose, so
+// that the state here dies with it. Events of a
 //     descriptor's former life are told apart by its generation.
-// Cost: a system call for each operation and for each Reap(); no allocation once the table has grown to the highest descriptor.
+// Cost: a system call for each operation and for each Reap(); no allocation once the table has
+// grown to the highest descriptor.
 
 #ifndef PELTON_IO_EPOLL_EPOLL_DRIVER_H_
 #define PELTON_IO_EPOLL_EPOLL_DRIVER_H_
@@ -38,7 +42,8 @@ class EpollDriver {
   // Connections that one multishot accept delivers in a turn at most.
   static constexpr int kAcceptsPerTurn = 64;
 
-  // `reactor` must outlive the driver. ERRORS: those of epoll_create1(2) and eventfd(2): EMFILE, ENFILE, ENOMEM.
+  // `reactor` must outlive the driver. ERRORS: those of epoll_create1(2) and eventfd(2): EMFILE,
+  // ENFILE, ENOMEM.
   static absl::StatusOr<std::unique_ptr<EpollDriver>> Create(Reactor& reactor);
   // REQUIRES: nothing is in flight.
   ~EpollDriver();

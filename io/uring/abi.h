@@ -1,5 +1,5 @@
-// Values of the io_uring ABI that the packaged liburing (2.3) and kernel headers (6.1) lack. When newer headers are installed, their
-// own names win.
+// Values of the io_uring ABI that the packaged liburing (2.3) and kernel headers (6.1) lack. When
+// newer headers are installed, their own names win.
 //
 // Source: include/uapi/linux/io_uring.h of Linux; man io_uring_setup(2), io_uring_enter(2).
 
@@ -12,7 +12,8 @@
 #define IORING_FEAT_NO_IOWAIT (1u << 17)  // Linux 6.15
 #endif
 #ifndef IORING_ENTER_NO_IOWAIT
-#define IORING_ENTER_NO_IOWAIT (1u << 7)  // Linux 6.15: a sleeping ring does not count as waiting for a disk
+// Linux 6.15: a sleeping ring does not count as waiting for a disk
+#define IORING_ENTER_NO_IOWAIT (1u << 7)
 #endif
 
 #endif  // PELTON_IO_URING_ABI_H_

@@ -43,7 +43,8 @@ std::optional<Outcome> NextCompletion(Ring& ring) {
   return first;
 }
 
-// Cancels everything in flight and takes all final completions, so that the next probe starts clean.
+// Cancels everything in flight and takes all final completions, so that the next probe starts
+// clean.
 void CancelAll(Ring& ring) {
   io_uring_sqe* entry = ring.NextEntry();
   ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY);

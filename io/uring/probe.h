@@ -1,4 +1,5 @@
-// Finds out what io_uring can on the running kernel, by trying it: versions lie, because vendors port features back.
+// Finds out what io_uring can on the running kernel, by trying it: versions lie, because vendors
+// port features back.
 
 #ifndef PELTON_IO_URING_PROBE_H_
 #define PELTON_IO_URING_PROBE_H_
@@ -8,7 +9,8 @@
 
 namespace pelton::io {
 
-// Tries each capability on `ring`, which must be unused, with sockets that nobody else sees. COST: about 100 µs.
+// Tries each capability on `ring`, which must be unused, with sockets that nobody else sees. COST:
+// about 100 µs.
 UringCapabilities ProbeCapabilities(Ring& ring);
 
 // Memory for a provided-buffer ring; null when there is none.

@@ -15,7 +15,8 @@ namespace {
 
 // From the most to the least capable; EINVAL says that the kernel does not know a flag.
 constexpr unsigned kSetupLadder[] = {
-    // Linux 6.1: completions are run only by our own Enter(), where they find warm caches and no locks.
+    // Linux 6.1: completions are run only by our own Enter(), where they find warm caches and no
+    // locks.
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     // Linux 5.19: no interrupts of the running thread.
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -35,8 +36,7 @@ absl::Status SetupError(unsigned entries, int error) {
   } else if (error == ENOMEM) {
     hint = "; raise the locked-memory limit (ulimit -l) or lower the number of shards";
   }
-  absl::Status status =
-      ErrnoToStatus(error, absl::StrCat("io_uring_setup(entries=", entries, ")"));
+  absl::Status status = ErrnoToStatus(error, absl::StrCat("io_uring_setup(entries=", entries, ")"));
   return absl::Status(status.code(), absl::StrCat(status.message(), hint));
 }
 

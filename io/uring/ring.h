@@ -1,7 +1,8 @@
 // One io_uring instance: its set-up, its two queues and the call that drives them.
 //
-// liburing maps the queues and registers things; the turn's path is ours, because it needs flags that the packaged liburing lacks
-// (no-iowait accounting) and one call that submits, runs the kernel's deferred work and waits.
+// liburing maps the queues and registers things; the turn's path is ours, because it needs flags
+// that the packaged liburing lacks (no-iowait accounting) and one call that submits, runs the
+// kernel's deferred work and waits.
 //
 // Shard affinity: created and used by one thread (SINGLE_ISSUER).
 // Source: man io_uring(7), io_uring_setup(2), io_uring_enter(2).
@@ -21,8 +22,9 @@ namespace pelton::io {
 class Ring {
  public:
   // Makes a ring with the most capable set-up flags that this kernel takes.
-  // ERRORS: PermissionDenied (EPERM: seccomp, or kernel.io_uring_disabled), Unimplemented (ENOSYS), ResourceExhausted (ENOMEM:
-  // RLIMIT_MEMLOCK; EMFILE); the message names the likely cause and its remedy.
+  // ERRORS: PermissionDenied (EPERM: seccomp, or kernel.io_uring_disabled), Unimplemented (ENOSYS),
+  // ResourceExhausted (ENOMEM: RLIMIT_MEMLOCK; EMFILE); the message names the likely cause and its
+  // remedy.
   static absl::StatusOr<std::unique_ptr<Ring>> Create(unsigned submission_entries);
   ~Ring();
   Ring(const Ring&) = delete;
@@ -31,7 +33,8 @@ class Ring {
   // A cleared submission entry, or null when the queue is full: Enter() makes room.
   io_uring_sqe* NextEntry() {
     const unsigned head = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);
-    if (tail_ - head >= submission_entries_) [[unlikely]] return nullptr;
+    if (tail_ - head >= submission_entries_) [[unlikely]]
+      return nullptr;
     io_uring_sqe* entry = &ring_.sq.sqes[tail_ & submission_mask_];
     ++tail_;
     __builtin_memset(entry, 0, sizeof(*entry));
@@ -39,9 +42,7 @@ class Ring {
   }
 
   // Entries that the kernel has not taken yet.
-  unsigned unsubmitted() const {
-    return tail_ - __atomic_load_n(ring_.sq.khead, __ATOMIC_RELAXED);
-  }
+  unsigned unsubmitted() const { return tail_ - __atomic_load_n(ring_.sq.khead, __ATOMIC_RELAXED); }
   // Whether the kernel has work that only an Enter() runs, or completions that did not fit.
   bool NeedsEnter() const {
     return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) &
@@ -51,11 +52,13 @@ class Ring {
     return __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE) != completion_head_;
   }
 
-  // Submits all entries, runs deferred work, and, when `wait`, blocks until a completion has arrived or `timeout_ns` have passed
-  // (negative: no limit). Returns 0 or a negative errno (-ETIME, -EINTR, -EBUSY, -EAGAIN: entries may remain).
+  // Submits all entries, runs deferred work, and, when `wait`, blocks until a completion has
+  // arrived or `timeout_ns` have passed (negative: no limit). Returns 0 or a negative errno
+  // (-ETIME, -EINTR, -EBUSY, -EAGAIN: entries may remain).
   int Enter(bool wait, int64_t timeout_ns);
 
-  // Calls f(const io_uring_cqe&) for each completion that had arrived at entry, then gives their places back.
+  // Calls f(const io_uring_cqe&) for each completion that had arrived at entry, then gives their
+  // places back.
   template <typename F>
   void ForEachCompletion(F&& f) {
     unsigned head = completion_head_;

@@ -22,20 +22,23 @@ static_assert(Driver<UringDriver>);
 
 namespace {
 
-// What a completion belongs to: the address of its operation, with the kind of entry in the low bits.
+// What a completion belongs to: the address of its operation, with the kind of entry in the low
+// bits.
 constexpr uint64_t kOperationTag = 0;
-constexpr uint64_t kPollTag = 1;     // a poll that stands in for a receive into a chunk
+constexpr uint64_t kPollTag = 1;      // a poll that stands in for a receive into a chunk
 constexpr uint64_t kOwnChunkTag = 4;  // a receive into a chunk that was taken for it
 constexpr uint64_t kTagMask = 7;
 static_assert(alignof(Operation) > kTagMask);
 
 // Entries without an operation.
-constexpr uint64_t kIgnored = 2;  // cancellations and outgoing messages: their target tells the outcome
+// Cancellations and outgoing messages: their target tells the outcome
+constexpr uint64_t kIgnored = 2;
 constexpr uint64_t kWakeup = 10;
 constexpr uint64_t kMessage = 18;
 
 constexpr int kBufferGroup = 0;
-// Chunks given to the kernel to begin with. Few stay hot in the caches; the number doubles when a turn needs more.
+// Chunks given to the kernel to begin with. Few stay hot in the caches; the number doubles when a
+// turn needs more.
 constexpr unsigned kInitialProvided = 64;
 
 }  // namespace
@@ -45,8 +48,7 @@ absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reacto
   PELTON_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Create(kSubmissionEntries));
   const int event_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_descriptor < 0) return ErrnoToStatus(errno, "eventfd for wake-ups");
-  std::unique_ptr<UringDriver> driver(
-      new UringDriver(std::move(ring), reactor, event_descriptor));
+  std::unique_ptr<UringDriver> driver(new UringDriver(std::move(ring), reactor, event_descriptor));
   driver->Probe(wanted);
   if (driver->capabilities_.buffer_ring) driver->RegisterBufferRing();
   if (driver->capabilities_.direct_descriptors) driver->RegisterDescriptors();
@@ -116,7 +118,8 @@ void UringDriver::RefillBufferRing() {
 
 int UringDriver::Enter(bool wait, int64_t timeout_ns) {
   const int result = ring_->Enter(wait, timeout_ns);
-  // EAGAIN, EBUSY: memory is short or completions overflowed; what was not taken goes out after the next Reap().
+  // EAGAIN, EBUSY: memory is short or completions overflowed; what was not taken goes out after the
+  // next Reap().
   PELTON_CHECK(result == 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
                result == -EBUSY)
       << "io_uring_enter: " << ErrnoName(-result);
@@ -124,7 +127,8 @@ int UringDriver::Enter(bool wait, int64_t timeout_ns) {
 }
 
 void UringDriver::RegisterDescriptors() {
-  // The kernel allows as many slots as the process may open files. Each takes 8 bytes of the kernel's memory.
+  // The kernel allows as many slots as the process may open files. Each takes 8 bytes of the
+  // kernel's memory.
   constexpr rlim_t kMostSlots = 65536;
   rlimit limit;
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
@@ -232,7 +236,8 @@ uint64_t UringDriver::PrepareReceiveChunk(Operation& operation, io_uring_sqe* en
   const bool multishot = operation.multishot && capabilities_.multishot_receive;
   uint16_t chunk;
   if (!multishot && chunks_.free() > (chunks_.size() + 1) / 2 && chunks_.TryTake(chunk)) {
-    // While chunks are plenty, a receive takes one along: it saves the kernel the selection, about 3 % of a small message.
+    // While chunks are plenty, a receive takes one along: it saves the kernel the selection, about
+    // 3 % of a small message.
     operation.address = chunks_.data(chunk);
     operation.length = chunk;
     ::io_uring_prep_recv(entry, operation.descriptor, operation.address, ChunkPool::kChunkBytes, 0);
@@ -275,7 +280,8 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
     return;
   }
   Operation& operation = *reinterpret_cast<Operation*>(entry.user_data & ~kTagMask);
-  if (tag == kPollTag) [[unlikely]] return OnReadable(reactor, operation, entry.res);
+  if (tag == kPollTag) [[unlikely]]
+    return OnReadable(reactor, operation, entry.res);
   if (tag == kOwnChunkTag) {
     const uint16_t chunk = static_cast<uint16_t>(operation.length);
     if (entry.res > 0) [[likely]]
@@ -292,8 +298,7 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
       completion.chunk = Completion::kNoChunk;
     }
   } else if (entry.res == -ENOBUFS) [[unlikely]] {
-    provided_target_ =
-        std::min(provided_target_ * 2, static_cast<unsigned>(chunks_.size()));
+    provided_target_ = std::min(provided_target_ * 2, static_cast<unsigned>(chunks_.size()));
   }
   reactor.Complete(operation, completion);
 }
@@ -302,11 +307,10 @@ void UringDriver::OnReadable(Reactor& reactor, Operation& operation, int result)
   if (result < 0) return reactor.Complete(operation, {.result = result});
   uint16_t chunk;
   if (!chunks_.TryTake(chunk)) return reactor.Complete(operation, {.result = -ENOBUFS});
-  const ssize_t received = ::recv(operation.descriptor, chunks_.data(chunk),
-                                  ChunkPool::kChunkBytes, MSG_DONTWAIT);
+  const ssize_t received =
+      ::recv(operation.descriptor, chunks_.data(chunk), ChunkPool::kChunkBytes, MSG_DONTWAIT);
   if (received > 0) {
-    return reactor.Complete(operation,
-                            {.result = static_cast<int32_t>(received), .chunk = chunk});
+    return reactor.Complete(operation, {.result = static_cast<int32_t>(received), .chunk = chunk});
   }
   const int error = received < 0 ? errno : 0;
   chunks_.Release(chunk);
@@ -318,7 +322,8 @@ void UringDriver::OnReadable(Reactor& reactor, Operation& operation, int result)
 
 bool UringDriver::ArmWakeup() {
   io_uring_sqe* entry = ring_->NextEntry();
-  if (entry == nullptr) [[unlikely]] return false;
+  if (entry == nullptr) [[unlikely]]
+    return false;
   ::io_uring_prep_read(entry, event_descriptor_, &event_value_, sizeof(event_value_), 0);
   entry->user_data = kWakeup;
   wakeup_armed_ = true;

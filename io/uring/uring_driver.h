@@ -1,9 +1,11 @@
 // The io_uring driver: the one that matters.
 //
-// Operations become submission entries at the end of the turn; one io_uring_enter(2) submits them all and runs the kernel's
-// deferred completions. Chunks reach the kernel through a provided-buffer ring.
+// Operations become submission entries at the end of the turn; one io_uring_enter(2) submits them
+// all and runs the kernel's deferred completions. Chunks reach the kernel through a provided-buffer
+// ring.
 //
-// Shard affinity: created, used and destroyed on the shard's thread; Wake() from any thread, WakePeer() from another shard's.
+// Shard affinity: created, used and destroyed on the shard's thread; Wake() from any thread,
+// WakePeer() from another shard's.
 // Cost: one system call a turn at most, two when the shard goes to sleep; no allocation.
 
 #ifndef PELTON_IO_URING_URING_DRIVER_H_
@@ -21,13 +23,15 @@
 
 namespace pelton::io {
 
-// What the running kernel can, found by trying. Each can be turned off, so that its substitute is tested.
+// What the running kernel can, found by trying. Each can be turned off, so that its substitute is
+// tested.
 struct UringCapabilities {
   bool multishot_accept = true;   // else: one accept at a time
   bool multishot_receive = true;  // else: one receive at a time
   bool buffer_ring = true;        // else: poll, then receive into a chunk
   bool message_ring = true;       // else: shards wake each other through eventfd
-  bool direct_descriptors = true;  // else: each operation looks its descriptor up in the process's table
+  // Else: each operation looks its descriptor up in the process's table
+  bool direct_descriptors = true;
 };
 
 class UringDriver {
@@ -79,14 +83,15 @@ class UringDriver {
   uint64_t event_value_ = 0;
   bool wakeup_armed_ = false;
 
-  // Whether the ring's table of direct descriptors holds descriptor i, in slot i. Empty when there is no table.
+  // Whether the ring's table of direct descriptors holds descriptor i, in slot i. Empty when there
+  // is no table.
   std::vector<bool> direct_;
   std::vector<int> direct_updates_;  // what entries that were not submitted yet point to
 
   io_uring_buf_ring* buffer_ring_ = nullptr;
   unsigned buffer_ring_entries_ = 0;
   unsigned buffer_ring_tail_ = 0;  // entries ever added; the kernel takes them in this order
-  unsigned provided_target_ = 0;  // chunks that it should hold at the beginning of a submission
+  unsigned provided_target_ = 0;   // chunks that it should hold at the beginning of a submission
 };
 
 }  // namespace pelton::io
