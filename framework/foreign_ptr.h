@@ -31,9 +31,11 @@ class ForeignPtr {
       : home_(Shard::Current()->id()), parcel_(new Parcel{{}, std::move(object)}) {}
   ForeignPtr(ForeignPtr&& other) noexcept
       : home_(other.home_), parcel_(std::exchange(other.parcel_, nullptr)) {}
+  // Sends what it owned home. REQUIRES: as for the destructor.
   ForeignPtr& operator=(ForeignPtr&& other) noexcept {
-    std::swap(home_, other.home_);
-    std::swap(parcel_, other.parcel_);
+    ForeignPtr taken(std::move(other));
+    std::swap(home_, taken.home_);
+    std::swap(parcel_, taken.parcel_);
     return *this;
   }
   // REQUIRES: called on a shard.

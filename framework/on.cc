@@ -3,6 +3,11 @@
 namespace pelton::framework_internal {
 
 void RemoteCall::SendRequest() {
+  const TaskContext& caller = *context();
+  deadline_ = caller.deadline();
+  // One that is stopped already is not interrupted any more.
+  cancel_arrived_early_ = caller.StoppedFrom(StopPhase::kEverything);
+  stop_reason_ = caller.stop_reason();
   request_.call = this;
   request_.deliver = [](MailNode* node) {
     static_cast<Node*>(node)->call->StartRemoteTask();
@@ -12,7 +17,8 @@ void RemoteCall::SendRequest() {
 
 void RemoteCall::RemoteTaskRuns(TaskContext& context) {
   remote_context_ = &context;
-  if (cancel_arrived_early_) context.Stop(StopPhase::kEverything, StopReason::kCancelled);
+  context.TightenDeadline(deadline_);
+  if (cancel_arrived_early_) context.Stop(StopPhase::kEverything, stop_reason_);
 }
 
 void RemoteCall::SendReply() {
@@ -24,12 +30,13 @@ void RemoteCall::SendReply() {
 void RemoteCall::Interrupt() {
   if (cancel_sent_) return;
   cancel_sent_ = true;
+  stop_reason_ = context()->stop_reason();
   ++outstanding_;
   cancel_.call = this;
   cancel_.deliver = [](MailNode* node) {
     RemoteCall* call = static_cast<Node*>(node)->call;
     if (call->remote_context_ != nullptr) {
-      call->remote_context_->Stop(StopPhase::kEverything, StopReason::kCancelled);
+      call->remote_context_->Stop(StopPhase::kEverything, call->stop_reason_);
     } else {
       call->cancel_arrived_early_ = true;
     }

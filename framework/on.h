@@ -7,8 +7,9 @@
 // reference is the caller's: the caller does not run meanwhile. Its result is moved to the awaiting
 // task. An exception that leaves the task is rethrown at the await.
 //
-// Cancelling the awaiting task sends a request to cancel after it; the await returns when the
-// remote task has ended.
+// The remote task inherits the awaiting task's deadline, and is stopped from the beginning when
+// that one is stopped already. Cancelling the awaiting task later sends a request to cancel after
+// it; the await returns when the remote task has ended.
 //
 // Shard affinity: any shard's tasks. COST: two messages; two frames of the other shard's pool; no
 // other allocation.
@@ -48,6 +49,7 @@ class RemoteCall : protected Suspension {
   // On the target: starts the task that ends in SendReply().
   virtual void StartRemoteTask() = 0;
 
+  // REQUIRES: the awaiting task was suspended before.
   void SendRequest();
   // On the target, from the task: it runs in `context` until it has ended.
   void RemoteTaskRuns(TaskContext& context);
@@ -68,7 +70,11 @@ class RemoteCall : protected Suspension {
   const ShardId target_;
   int outstanding_ = 1;  // messages that must come back; the origin's
   bool cancel_sent_ = false;
-  bool cancel_arrived_early_ = false;      // the target's
+  // The caller's; the target reads them after the message that followed their change.
+  Timestamp deadline_;
+  StopReason stop_reason_ = StopReason::kNone;
+  // Whether the task is to be stopped as soon as it runs; the target's, once the request was sent.
+  bool cancel_arrived_early_ = false;
   TaskContext* remote_context_ = nullptr;  // the target's
   Node request_;                           // also the reply
   Node cancel_;

@@ -65,8 +65,8 @@ void Shard::BeginTurn() {
   if (requested == stop_seen_) [[likely]]
     return;
   stop_seen_ = requested;
-  root_.Stop(requested, requested == StopPhase::kEverything ? StopReason::kCancelled
-                                                            : StopReason::kDraining);
+  root_.Stop(requested,
+             requested == StopPhase::kEverything ? StopReason::kCancelled : StopReason::kDraining);
 }
 
 bool Shard::Finished(bool& changed) {

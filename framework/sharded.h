@@ -15,6 +15,7 @@
 #ifndef PELTON_FRAMEWORK_SHARDED_H_
 #define PELTON_FRAMEWORK_SHARDED_H_
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -39,34 +40,32 @@ class Sharded {
   ~Sharded() { PELTON_CHECK(instances_.empty()) << "a Sharded was destroyed before Stop()"; }
 
   // Constructs an instance on every shard from copies of `arguments`, then starts them. When one
-  // fails to start, those that had started are stopped, and its error is returned. REQUIRES: not
-  // started.
+  // fails to start, or an exception leaves it, those that had started are stopped, all are
+  // destroyed, and its error is returned, or its exception rethrown. REQUIRES: not started.
   template <typename... Arguments>
   Task<absl::Status> Start(Arguments... arguments) {
     PELTON_CHECK(instances_.empty()) << "Start() of a Sharded that is started";
     instances_.resize(Shard::Current()->shards());
-    for (uint32_t i = 0; i < instances_.size(); ++i) {
-      co_await On(ShardId(i), [this, i, arguments...]() -> Task<void> {
-        instances_[i].object = std::make_unique<T>(arguments...);
-        co_return;
-      });
-    }
-    if constexpr (requires(T& object) { object.Start(); }) {
-      for (; started_ < instances_.size(); ++started_) {
-        T* object = instances_[started_].object.get();
-        absl::Status status = co_await On(ShardId(started_), [object] { return object->Start(); });
-        if (!status.ok()) {
-          co_await Stop();
-          co_return status;
-        }
+    absl::Status status;
+    std::exception_ptr exception;
+    try {
+      for (uint32_t i = 0; i < instances_.size(); ++i) {
+        co_await On(ShardId(i), [this, i, arguments...]() -> Task<void> {
+          instances_[i].object = std::make_unique<T>(arguments...);
+          co_return;
+        });
       }
-    } else {
-      started_ = static_cast<uint32_t>(instances_.size());
+      status = co_await StartInstances();
+    } catch (...) {
+      exception = std::current_exception();
     }
-    co_return absl::OkStatus();
+    if (!status.ok() || exception) co_await Stop();
+    if (exception) std::rethrow_exception(exception);
+    co_return status;
   }
 
-  // Stops and destroys the instances, each on its shard. Not interrupted by a cancellation.
+  // Stops and destroys the instances, each on its shard. Goes through to the end in a task that is
+  // cancelled, too; what the instances' Stop() awaits is interrupted then.
   Task<void> Stop() {
     for (uint32_t i = started_; i > 0; --i) {
       if constexpr (requires(T& object) { object.Stop(); }) {
@@ -110,6 +109,19 @@ class Sharded {
   struct alignas(kCacheLineBytes) Instance {
     std::unique_ptr<T> object;
   };
+
+  Task<absl::Status> StartInstances() {
+    if constexpr (requires(T& object) { object.Start(); }) {
+      for (; started_ < instances_.size(); ++started_) {
+        T* object = instances_[started_].object.get();
+        PELTON_CO_RETURN_IF_ERROR(
+            co_await On(ShardId(started_), [object] { return object->Start(); }));
+      }
+    } else {
+      started_ = static_cast<uint32_t>(instances_.size());
+    }
+    co_return absl::OkStatus();
+  }
 
   template <typename Returned, typename Member, typename... Arguments>
   static Task<Returned> CallPlain(T* object, Member member, Arguments... arguments) {

@@ -91,7 +91,7 @@ bool SteppedRuntime::Step() {
     ended_ = true;
     return false;
   }
-  if (AnyWork() || group_.ServicesEnded()) return true;
+  if (AnyWork()) return true;
   return AwaitCompletions() || AdvanceClock();
 }
 

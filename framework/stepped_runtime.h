@@ -38,15 +38,16 @@ class SteppedRuntime {
   // REQUIRES: the service has ended, or was never started.
   ~SteppedRuntime();
 
-  // Starts `serve` on every shard and steps until it has ended on all. Yields the first error;
-  // FAILED_PRECONDITION when nothing can ever happen any more (a deadlock), or nothing does for ten
-  // seconds.
+  // Starts `serve` on every shard and steps until it has ended on all. Yields the first error. Dies
+  // when nothing can ever happen any more (a deadlock), or when I/O is all that is left and nothing
+  // comes of it for ten seconds.
   absl::Status Run(const ServeFunction& serve);
 
   // The same in pieces: start, then step while Step() returns true.
   void Start(const ServeFunction& serve);
   // Runs one turn of every shard, in a random order, and moves the time when all of them are idle.
   // Returns false when the service has ended, or can go no further (then ended() is false).
+  // RequestStop() may let it go on.
   bool Step();
   bool ended() const { return ended_; }
   absl::Status status() { return group_.first_error(); }

@@ -46,8 +46,8 @@ class Scheduler {
     // After how many awaits in a row a task that never has to wait gives way. Rounded up to a
     // multiple of 16.
     uint32_t operation_budget = 256;
-    // How many awaits and resumptions one turn may take on a virtual clock, where there is no time
-    // to measure.
+    // How many awaits one turn may take on a virtual clock, where there is no time to measure; a
+    // resumption counts as four.
     uint32_t virtual_quota = 4096;
   };
 

@@ -10,6 +10,7 @@
 namespace pelton {
 namespace {
 
+constexpr int kRequestTimeout = 408;
 constexpr absl::Duration kLinger = absl::Seconds(1);
 constexpr size_t kLingerBytes = 1 << 20;
 
@@ -18,13 +19,11 @@ constexpr size_t kLingerBytes = 1 << 20;
 Task<absl::Status> HttpConnection::Serve() {
   ++shard_.connections;
   PELTON_CO_RETURN_IF_ERROR(peer_.SetNoDelay(true));
-  absl::Status status = co_await ServeRequests();
-  if (absl::IsDeadlineExceeded(status)) {
-    if (!InRequest()) co_return absl::OkStatus();  // it idled too long
-    Refuse({.status = 408, .reason = "the request did not arrive in time"});
-    status = co_await AnswerRefusal();
-  }
-  co_return status;
+  const absl::Status status = co_await ServeRequests();
+  if (!absl::IsDeadlineExceeded(status)) co_return status;
+  if (refusal_ != kRequestTimeout) co_return absl::OkStatus();  // it idled, or reads no answer
+  ScopedDeadline patience(shard_.request_timeout);
+  co_return co_await AnswerRefusal();
 }
 
 Task<absl::Status> HttpConnection::ServeRequests() {
@@ -35,6 +34,9 @@ Task<absl::Status> HttpConnection::ServeRequests() {
         InRequest() ? co_await peer_.Read() : co_await peer_.ReadWhenIdle();
     if (!chunk.ok()) {
       if (absl::IsUnavailable(chunk.status()) && !InRequest()) co_return absl::OkStatus();
+      if (absl::IsDeadlineExceeded(chunk.status()) && InRequest()) {
+        Refuse({.status = kRequestTimeout, .reason = "the request did not arrive in time"});
+      }
       co_return chunk.status();
     }
     if (chunk->empty()) {
@@ -45,8 +47,15 @@ Task<absl::Status> HttpConnection::ServeRequests() {
     PELTON_CO_ASSIGN_OR_RETURN(const Next next, co_await Answer(*std::move(chunk)));
     if (next == Next::kClose) co_return co_await CloseGently();
     if (next == Next::kClosed) co_return absl::OkStatus();
-    patience.Restart(InRequest() ? shard_.request_timeout : shard_.idle_timeout);
+    patience.Restart(PatienceForInput());
   }
+}
+
+absl::Duration HttpConnection::PatienceForInput() const {
+  if (!InRequest()) return shard_.idle_timeout;
+  if (pending_body_ != nullptr) return shard_.request_timeout;
+  // A head gets no more time with each byte: a client that sends few of them could stay for hours.
+  return shard_.request_timeout - (shard_.shard.scheduler().now() - head_began_);
 }
 
 Task<absl::StatusOr<HttpConnection::Next>> HttpConnection::Answer(Chunk chunk) {
@@ -78,12 +87,14 @@ bool HttpConnection::TakeRequest(std::string_view& input, std::string_view& body
   body = {};
   if (pending_body_ != nullptr) return TakeBody(input, body);
   if (input.empty()) return false;
+  const bool begins = !parser_.is_in_head();
   const bool carried = !carried_.empty();
   if (carried) carried_.append(input);
   const std::string_view buffer = carried ? std::string_view(carried_) : input;
   switch (parser_.ParseHead(buffer, shard_.limits, shard_.request)) {
     case HttpParseState::kNeedMore:
       if (!carried) carried_.assign(input);
+      if (begins) head_began_ = shard_.shard.scheduler().now();
       input = {};
       return false;
     case HttpParseState::kError:

@@ -33,8 +33,8 @@ struct HttpShard {
   Handler handler;
   HttpLimits limits;
   absl::Duration idle_timeout = absl::Seconds(75);  // between requests
-  absl::Duration request_timeout =
-      absl::Seconds(30);     // for a request to arrive, or a response to leave, with no progress
+  // For the head of a request to arrive, for the next bytes of its body, and for its response to leave.
+  absl::Duration request_timeout = absl::Seconds(30);
   HttpRequest request = {};  // scratch: holds nothing across a suspension
   HttpDate date = {};
   uint64_t connections = 0;
@@ -64,7 +64,10 @@ class HttpConnection {
   bool TakeBody(std::string_view& input, std::string_view& body);
   void Refuse(const HttpParseError& error);
   Task<absl::Status> AnswerRefusal();
-  bool InRequest() const { return !carried_.empty() || parser_.is_in_head(); }
+  // Whether the peer has begun a request. An empty line behind the last one, which clients may send, begins none.
+  bool InRequest() const { return pending_body_ != nullptr || parser_.is_in_head(); }
+  // How long the peer may take to send more.
+  absl::Duration PatienceForInput() const;
   Task<absl::Status> Flush(std::string_view body);
   // Says that nothing more will be written, and lets the peer close first, so that unread input
   // does not turn into a reset that destroys the last response (RFC 9112, 9.6).
@@ -80,7 +83,8 @@ class HttpConnection {
   HttpShard& shard_;
   TcpStream peer_;
   HttpHeadParser parser_;
-  std::string carried_;  // a head that is incomplete, or whose body is
+  std::string carried_;   // a head that is incomplete, or whose body is
+  Timestamp head_began_;  // of the head in carried_
   std::unique_ptr<PendingBody> pending_body_;
   HttpOutput output_;
   int refusal_ = 0;  // the status to close with

@@ -2,20 +2,49 @@
 
 #include <charconv>
 #include <cstring>
+#include <span>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "framework/base/check.h"
 
 namespace pelton {
+namespace {
+
+// Writes `number` with leading zeros over the whole of `field`.
+void PutDigits(int64_t number, std::span<char> field) {
+  for (size_t i = field.size(); i > 0; --i, number /= 10) {
+    field[i - 1] = static_cast<char>('0' + number % 10);
+  }
+}
+
+}  // namespace
 
 std::string_view HttpDate::At(Timestamp turn) {
   if (turn >= valid_until_) {
     const absl::Time now = absl::Now();
-    text_ = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", now, absl::UTCTimeZone());
+    text_ = Format(now);
     valid_until_ = turn + (absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
   }
-  return text_;
+  return {text_.data(), text_.size()};
+}
+
+HttpDate::Text HttpDate::Format(absl::Time at) {
+  static constexpr char kDays[] = "MonTueWedThuFriSatSun";
+  static constexpr char kMonths[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const absl::CivilSecond time = absl::ToCivilSecond(at, absl::UTCTimeZone());
+  Text text;
+  const std::span<char> field = text;
+  std::memcpy(text.data(), "Day, 00 Mon 0000 00:00:00 GMT", text.size());
+  std::memcpy(&text[0], kDays + 3 * static_cast<int>(absl::GetWeekday(time)), 3);
+  std::memcpy(&text[8], kMonths + 3 * (time.month() - 1), 3);
+  PutDigits(time.day(), field.subspan(5, 2));
+  PutDigits(time.year(), field.subspan(12, 4));
+  PutDigits(time.hour(), field.subspan(17, 2));
+  PutDigits(time.minute(), field.subspan(20, 2));
+  PutDigits(time.second(), field.subspan(23, 2));
+  return text;
 }
 
 std::string_view HttpReason(int status) {

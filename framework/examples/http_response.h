@@ -3,6 +3,7 @@
 #ifndef PELTON_FRAMEWORK_EXAMPLES_HTTP_RESPONSE_H_
 #define PELTON_FRAMEWORK_EXAMPLES_HTTP_RESPONSE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -22,15 +23,20 @@ struct HttpReply {
   std::string_view allow;  // the methods that a 405 names
 };
 
-// The value of the Date field, made once a second. One per shard.
+// The value of the Date field, made once a second, without allocating. One per shard.
 class HttpDate {
  public:
   // The date at `now`, by the wall clock; `turn` is the shard's time, which says cheaply when to
   // look again.
   std::string_view At(Timestamp turn);
 
+  // A point in time as HTTP writes it (RFC 9110, 5.6.7): Sun, 06 Nov 1994 08:49:37 GMT. Allocates
+  // nothing. REQUIRES: a year of four digits.
+  using Text = std::array<char, 29>;
+  static Text Format(absl::Time at);
+
  private:
-  std::string text_;
+  Text text_;
   Timestamp valid_until_ = Timestamp::FromNanoseconds(INT64_MIN);
 };
 

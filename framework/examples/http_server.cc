@@ -16,7 +16,8 @@ ABSL_FLAG(uint16_t, port, 8080, "port to listen on; 0: the kernel chooses one");
 ABSL_FLAG(absl::Duration, idle_timeout, absl::Seconds(75),
           "how long a connection may idle between requests");
 ABSL_FLAG(absl::Duration, request_timeout, absl::Seconds(30),
-          "how long a request may take to arrive, or its response to leave, without progress");
+          "how long the head of a request may take to arrive, the next bytes of its body, and its "
+          "response to leave");
 
 namespace {
 

@@ -23,6 +23,8 @@ namespace {
 constexpr absl::Duration kLongestIdleLinger = absl::Milliseconds(500);
 // How long tasks may take to end after they were cancelled.
 constexpr absl::Duration kCancelledLimit = absl::Seconds(10);
+// poll(2) counts milliseconds in an int.
+constexpr absl::Duration kLongestPoll = absl::Hours(1);
 
 }  // namespace
 
@@ -49,6 +51,10 @@ StopControl::StopControl(int signals, int ended, const sigset_t& previous,
     : signals_(signals), ended_(ended), previous_mask_(previous), grace_period_(grace_period) {}
 
 StopControl::~StopControl() {
+  // A signal that came during the last moments asked for what has been done. Left pending, it would
+  // kill the process now.
+  while (TakeSignal()) {
+  }
   ::close(signals_);
   ::close(ended_);
   ::pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
@@ -80,13 +86,15 @@ void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_s
     pollfd events[] = {{.fd = ended_, .events = POLLIN}, {.fd = signals_, .events = POLLIN}};
     int timeout_ms = -1;
     if (!next.infinite()) {
-      const absl::Duration left = std::max(absl::ZeroDuration(), next - clock.Now());
+      const absl::Duration left =
+          std::clamp(next - clock.Now(), absl::ZeroDuration(), kLongestPoll);
       timeout_ms = static_cast<int>(absl::ToInt64Milliseconds(left + absl::Milliseconds(1)));
     }
     const int result = ::poll(events, 2, timeout_ms);
     PELTON_CHECK(result >= 0 || errno == EINTR) << "poll: " << ErrnoName(errno);
     if (events[0].revents != 0) return;
     if (result > 0 && events[1].revents != 0 && TakeSignal()) {
+      if (phase == StopPhase::kEverything) continue;  // does not put the end off
       enter(phase == StopPhase::kNone ? StopPhase::kAccepting : StopPhase::kEverything);
     } else if (!next.infinite() && clock.Now() >= next) {
       if (phase == StopPhase::kEverything) {

@@ -46,10 +46,16 @@ class DrainTest(unittest.TestCase):
         return signalled
 
     def test_cuts_no_request_off_under_load(self):
+        self.check_load(load.MIX)
+
+    def test_cuts_no_request_off_while_clients_come_and_go(self):
+        self.check_load([load.LAST])
+
+    def check_load(self, mix):
         server = self.start()
-        clients = load.HttpLoad(server.address)
+        clients = load.HttpLoad(server.address, mix)
         self.addCleanup(clients.close)
-        clients.run(lambda: clients.answered >= 2000)
+        clients.run(lambda: clients.answered >= 5000)
         clients.is_stopping = True
         signalled = self.send_signal(server)
         clients.run_to_the_end()
@@ -131,8 +137,7 @@ class DrainTest(unittest.TestCase):
         server = self.start(grace=1)
         connection = Connection(server.address, receive_buffer=4096)
         self.addCleanup(connection.close)
-        connection.send(request("/echo", "POST", body=bytes(1 << 20)))
-        self.assertTrue(select.select([connection.socket], [], [], service.PATIENCE)[0])
+        load.send_until_full(connection.socket, request("/echo", "POST", body=bytes(1 << 20)))
         signalled = self.begin_drain(server)
         server.expect_clean_end(self)
         self.assertGreaterEqual(time.monotonic() - signalled, 0.95)
@@ -190,7 +195,7 @@ class EchoDrainTest(unittest.TestCase):
     def test_ends_although_a_client_never_reads(self):
         with service.Service("echo_server", "--grace_period=1s") as server:
             with Connection(server.address) as idle, Connection(server.address, receive_buffer=4096) as deaf:
-                load.send_until_full(deaf.socket)
+                load.send_until_full(deaf.socket, bytes(1 << 16))
                 server.send_signal()
                 self.assertEqual(idle.rest(), b"")
                 server.expect_clean_end(self)

@@ -23,6 +23,7 @@ PLAIN = Exchange(http_client.request(), ["GET"], b"Hello, World!")
 PIPELINED = Exchange(http_client.request() * 4, ["GET"] * 4, b"Hello, World!")
 ECHO = Exchange(http_client.request("/echo", "POST", body=b"e" * 2000), ["POST"], b"e" * 2000)
 HEAD = Exchange(http_client.request(method="HEAD"), ["HEAD"], b"")
+LAST = Exchange(http_client.request(headers=["Connection: close"]), ["GET"], b"Hello, World!")
 MIX = (PLAIN, PIPELINED, ECHO, HEAD)
 
 
@@ -53,7 +54,7 @@ class HttpLoad:
     refuses it. Nothing may be lost on the way: see `cut_off`.
     """
 
-    def __init__(self, address, connections=32):
+    def __init__(self, address, mix=MIX, connections=32):
         self.address = address
         self.answered = 0
         self.refused = 0  # attempts to connect
@@ -62,7 +63,7 @@ class HttpLoad:
         self.is_stopping = False  # the server was told to stop, so connections may end
         self._selector = selectors.DefaultSelector()
         for index in range(connections):
-            self._open(MIX[index % len(MIX)])
+            self._open(mix[index % len(mix)])
 
     def run(self, until):
         """Goes on until `until()` or until the last connection has ended and a new one is refused."""
@@ -201,13 +202,15 @@ class EchoLoad:
         client.close()
 
 
-def send_until_full(client):
-    """Sends on a socket whose peer does not read, until nothing more fits for a while. Returns the number of bytes."""
+def send_until_full(client, message):
+    """Sends `message` over and over on a socket whose peer's answers nobody reads, until nothing more fits for a while. Returns how
+    many bytes did; the last message is hardly ever whole.
+    """
     client.setblocking(False)
     total = 0
     while select.select([], [client], [], 0.2)[1]:
         try:
-            total += client.send(bytes(1 << 16))
+            total += client.send(message[total % len(message):])
         except BlockingIOError:
             pass
     return total

@@ -1,4 +1,5 @@
-// How stopping, waiting and ending meet: what each phase interrupts, and what happens when they race.
+// How stopping, waiting and ending meet: what each phase interrupts, and what happens when they
+// race.
 
 #include <gtest/gtest.h>
 

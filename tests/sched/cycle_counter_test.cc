@@ -36,7 +36,8 @@ TEST(CycleCounterTest, DurationsThatMakeNoSenseAreClamped) {
 
 TEST(CycleCounterTest, AgreesWithTheMonotonicClock) {
   const MonotonicClock clock;
-  // The clocks are read one after the other, and the thread may lose its core between the readings: so the best of several.
+  // The clocks are read one after the other, and the thread may lose its core between the readings:
+  // so the best of several.
   double best = 1.0;
   for (int attempt = 0; attempt < 20 && best > 0.01; ++attempt) {
     const Timestamp start = clock.Now();

@@ -168,8 +168,8 @@ TEST(WithDeadlineTest, ExpiryWhileReadyDoesNotUndoTheWakeUp) {
   TaskHarness harness;
   absl::Status first = absl::UnknownError("not set");
   absl::Status second = absl::UnknownError("not set");
-  // Both are due at the same moment: the sleep's timer was armed later, and the task is ready when the deadline expires or the other
-  // way round. In both cases the sleep has one outcome.
+  // Both are due at the same moment: the sleep's timer was armed later, and the task is ready when
+  // the deadline expires or the other way round. In both cases the sleep has one outcome.
   auto body = [&]() -> Task<absl::Status> {
     first = co_await SleepFor(absl::Milliseconds(10));
     second = co_await SleepFor(absl::Milliseconds(10));

@@ -262,7 +262,8 @@ TEST(SleepFlagTest, ASenderAndASleeperAtTheSameMomentNeverBothMissTheOther) {
   EXPECT_EQ(missed, 0);
 }
 
-// A shard that receives from two others and really blocks, in a futex. If a wake-up is lost, the futex times out.
+// A shard that receives from two others and really blocks, in a futex. If a wake-up is lost, the
+// futex times out.
 class Sleeper {
  public:
   static constexpr int kSenders = 2;

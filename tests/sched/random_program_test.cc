@@ -1,7 +1,9 @@
-// Random programs of tasks on the virtual clock, with what must hold of every program checked in every step.
+// Random programs of tasks on the virtual clock, with what must hold of every program checked in
+// every step.
 //
-// A program is a tree of tasks that sleep, yield, spawn, cancel, set deadlines and run side by side as a seed decides. Every wait in
-// it can be interrupted, so whoever is told to stop ends at that moment of virtual time: which makes exact bounds of time hold.
+// A program is a tree of tasks that sleep, yield, spawn, cancel, set deadlines and run side by side
+// as a seed decides. Every wait in it can be interrupted, so whoever is told to stop ends at that
+// moment of virtual time: which makes exact bounds of time hold.
 
 #include <gtest/gtest.h>
 

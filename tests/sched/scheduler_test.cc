@@ -162,7 +162,8 @@ TEST(SchedulerTest, ATurnOnTheRealClockEndsWhenItsTimeIsSpent) {
     scope.Spawn(AwaitReadyChildren, &awaits, &stop);
     for (uint64_t turn = 1; turn <= 10; ++turn) {
       scheduler.BeginTurn();
-      // Would never return if time did not end it: the task is always ready, and its operation budget is out of reach.
+      // Would never return if time did not end it: the task is always ready, and its operation
+      // budget is out of reach.
       EXPECT_TRUE(scheduler.RunReady());
       EXPECT_EQ(scheduler.statistics().preemptions, turn);
     }

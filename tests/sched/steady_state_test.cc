@@ -1,5 +1,5 @@
-// In the steady state, spawning, awaiting, sleeping and running side by side allocates nothing: frames come from the pool, and the
-// rest lives in them.
+// In the steady state, spawning, awaiting, sleeping and running side by side allocates nothing:
+// frames come from the pool, and the rest lives in them.
 
 #include <gtest/gtest.h>
 

@@ -1,13 +1,15 @@
-// TaskHarness: a shard's worth of scheduling for tests of tasks: frame pool, virtual clock, scheduler, and a scope for tasks of the
-// test's own.
+// TaskHarness: a shard's worth of scheduling for tests of tasks: frame pool, virtual clock,
+// scheduler, and a scope for tasks of the test's own.
 //
 //   TaskHarness harness;
 //   EXPECT_EQ(harness.Run(Sum(3)), 6);
 //
-// Time moves only when no task is ready; then it jumps to the next timer, so an hour's sleep takes no time.
+// Time moves only when no task is ready; then it jumps to the next timer, so an hour's sleep takes
+// no time.
 //
-// Shard affinity: the thread that makes it, on which it is current as long as it lives.
-// Checked when it dies: no task of scope() lives, no timer is armed, and every coroutine frame is back in the pool.
+// Shard affinity: the thread that makes it, on which it is current as long as it lives. Checked
+// when it dies: no task of scope() lives, no timer is armed, and every coroutine frame is back in
+// the pool.
 
 #ifndef PELTON_TESTS_SUPPORT_TASK_HARNESS_H_
 #define PELTON_TESTS_SUPPORT_TASK_HARNESS_H_
@@ -48,7 +50,8 @@ class TaskHarness {
   TaskHarness(const TaskHarness&) = delete;
   TaskHarness& operator=(const TaskHarness&) = delete;
 
-  // Steps until `task` has ended, and yields its result or rethrows its exception. Dies when nothing will ever resume it.
+  // Steps until `task` has ended, and yields its result or rethrows its exception. Dies when
+  // nothing will ever resume it.
   template <typename T>
   T Run(Task<T> task) {
     Outcome<T> outcome;
@@ -70,7 +73,8 @@ class TaskHarness {
     scheduler_.FireTimers();
   }
 
-  // Runs one turn, and moves the clock to the next timer when no task is ready after it. Returns whether there may be more to do.
+  // Runs one turn, and moves the clock to the next timer when no task is ready after it. Returns
+  // whether there may be more to do.
   bool Step() {
     Turn();
     if (scheduler_.HasReady()) return true;
@@ -93,7 +97,8 @@ class TaskHarness {
     } while (scheduler_.HasReady());
   }
 
-  // Where the test's own tasks go; see Run() for a single one. They have to end before the harness does.
+  // Where the test's own tasks go; see Run() for a single one. They have to end before the harness
+  // does.
   TaskScope& scope() { return *scope_; }
   TaskContext& root() { return root_; }
   Scheduler& scheduler() { return scheduler_; }

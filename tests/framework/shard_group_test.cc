@@ -1,0 +1,56 @@
+#include "framework/shard_group.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/status/status.h"
+
+namespace pelton {
+namespace {
+
+class ShardGroupTest : public ::testing::Test {
+ protected:
+  ShardGroup group_{2, [](void*, const SocketAddress&, uint32_t) {}, nullptr};
+};
+
+TEST_F(ShardGroupTest, ARequestToStopOnlyGoesForward) {
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kNone);
+  group_.RequestStop(StopPhase::kIdle);
+  group_.RequestStop(StopPhase::kAccepting);
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kIdle);
+  group_.RequestStop(StopPhase::kEverything);
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kEverything);
+}
+
+TEST_F(ShardGroupTest, TheFirstErrorWinsAndStopsEverything) {
+  EXPECT_TRUE(group_.first_error().ok());
+  group_.Fail(absl::NotFoundError("first"));
+  group_.Fail(absl::DataLossError("second"));
+  EXPECT_EQ(group_.first_error(), absl::NotFoundError("first"));
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kEverything);
+}
+
+TEST_F(ShardGroupTest, ServicesHaveEndedWhenTheLastOneHas) {
+  group_.ServiceStarted();
+  group_.ServiceStarted();
+  group_.ServiceEnded();
+  EXPECT_FALSE(group_.ServicesEnded());
+  group_.ServiceEnded();
+  EXPECT_TRUE(group_.ServicesEnded());
+}
+
+TEST_F(ShardGroupTest, IsAtRestWhenNoShardIsBusyAndNoPostIsOnItsWay) {
+  group_.ShardBusy();
+  group_.ShardBusy();
+  group_.ShardAtRest();
+  EXPECT_FALSE(group_.AllAtRest());
+  group_.PostSent();
+  group_.ShardAtRest();
+  EXPECT_FALSE(group_.AllAtRest()) << "somebody has to receive the post";
+  group_.PostDelivered();
+  EXPECT_TRUE(group_.AllAtRest());
+  group_.ShardBusy();
+  EXPECT_FALSE(group_.AllAtRest());
+}
+
+}  // namespace
+}  // namespace pelton
