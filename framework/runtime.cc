@@ -27,9 +27,8 @@ namespace {
 
 // Prints the one line by which tools and people find a service.
 void AnnounceListener(void* driver_name, const SocketAddress& address, uint32_t shards) {
-  const std::string line =
-      absl::StrCat("listening on ", address.ToString(), " shards=", shards,
-                   " driver=", static_cast<const char*>(driver_name), "\n");
+  const std::string line = absl::StrCat("listening on ", address.ToString(), " shards=", shards,
+                                        " driver=", static_cast<const char*>(driver_name), "\n");
   [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size());
 }
 
@@ -61,7 +60,7 @@ class ShardThreads {
 
   absl::Status Run() {
     PELTON_ASSIGN_OR_RETURN(std::unique_ptr<StopControl> control,
-                            StopControl::Create(options_.grace_period));
+                            StopControl::Create(options_.grace_period, options_.give_up_after));
     control_ = control.get();
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
@@ -104,11 +103,17 @@ class ShardThreads {
       D& own = **driver;
       RunShard(
           shard, own, spin_ns, [this, &own](uint32_t to) { own.WakePeer(*drivers_[to]); },
-          [this] { WakeAll(); });
+          [this] { OnChange(); });
     } else if (driver.ok()) {
       shard.Abort();
     }
     ended_.arrive_and_wait();  // a shard may be woken until all have ended
+  }
+
+  // A shard has come nearer to its end, perhaps by an error, which has cancelled everything.
+  void OnChange() {
+    WakeAll();
+    if (group_.requested_stop() == StopPhase::kEverything) control_->EverythingCancelled();
   }
 
   bool AllDriversReady() const {
@@ -137,9 +142,7 @@ class ShardThreads {
 };
 
 // Whether io_uring works here, asked with a ring of the size that the shards need.
-absl::Status TryUring() {
-  return io::Ring::Create(io::UringDriver::kSubmissionEntries).status();
-}
+absl::Status TryUring() { return io::Ring::Create(io::UringDriver::kSubmissionEntries).status(); }
 
 }  // namespace
 
@@ -150,8 +153,8 @@ absl::Status Runtime::Run(const ServeFunction& serve) {
     const absl::Status works = TryUring();
     if (!works.ok() && driver == DriverChoice::kUring) return works;
     if (!works.ok()) {
-      LogLine(absl::StrCat(works.message(),
-                           ". Using epoll. To silence this, pass --driver=epoll."));
+      LogLine(
+          absl::StrCat(works.message(), ". Using epoll. To silence this, pass --driver=epoll."));
       driver = DriverChoice::kEpoll;
     }
   }

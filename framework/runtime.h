@@ -38,6 +38,9 @@ class Runtime {
     absl::Duration spin = absl::Microseconds(20);
     // How long tasks may go on after a request to stop.
     absl::Duration grace_period = absl::Seconds(10);
+    // How long tasks may take to end once they were cancelled: at the end of the grace period, or
+    // by an error of another shard. Then the process says so and exits with code 1.
+    absl::Duration give_up_after = absl::Seconds(10);
   };
 
   explicit Runtime(const Options& options) : options_(options) {}

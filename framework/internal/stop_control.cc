@@ -21,34 +21,42 @@ namespace {
 // How long after the request to stop idle peers are left alone: a request of theirs may be on its
 // way.
 constexpr absl::Duration kLongestIdleLinger = absl::Milliseconds(500);
-// How long tasks may take to end after they were cancelled.
-constexpr absl::Duration kCancelledLimit = absl::Seconds(10);
 // poll(2) counts milliseconds in an int.
 constexpr absl::Duration kLongestPoll = absl::Hours(1);
 
+// What shards tell the control thread. The sum of many of the first stays below the second.
+constexpr uint64_t kCancelledEvent = 1;
+constexpr uint64_t kEndedEvent = uint64_t{1} << 32;
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<StopControl>> StopControl::Create(absl::Duration grace_period) {
+absl::StatusOr<std::unique_ptr<StopControl>> StopControl::Create(absl::Duration grace_period,
+                                                                 absl::Duration give_up_after) {
   sigset_t mask;
   ::sigemptyset(&mask);
   ::sigaddset(&mask, SIGTERM);
   ::sigaddset(&mask, SIGINT);
   const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return ErrnoToStatus(errno, "signalfd");
-  const int ended = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (ended < 0) {
+  const int events = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (events < 0) {
     const int error = errno;
     ::close(signals);
     return ErrnoToStatus(error, "eventfd");
   }
   sigset_t previous;
   ::pthread_sigmask(SIG_BLOCK, &mask, &previous);
-  return std::unique_ptr<StopControl>(new StopControl(signals, ended, previous, grace_period));
+  return std::unique_ptr<StopControl>(
+      new StopControl(signals, events, previous, grace_period, give_up_after));
 }
 
-StopControl::StopControl(int signals, int ended, const sigset_t& previous,
-                         absl::Duration grace_period)
-    : signals_(signals), ended_(ended), previous_mask_(previous), grace_period_(grace_period) {}
+StopControl::StopControl(int signals, int events, const sigset_t& previous,
+                         absl::Duration grace_period, absl::Duration give_up_after)
+    : signals_(signals),
+      events_(events),
+      previous_mask_(previous),
+      grace_period_(grace_period),
+      give_up_after_(give_up_after) {}
 
 StopControl::~StopControl() {
   // A signal that came during the last moments asked for what has been done. Left pending, it would
@@ -56,13 +64,20 @@ StopControl::~StopControl() {
   while (TakeSignal()) {
   }
   ::close(signals_);
-  ::close(ended_);
+  ::close(events_);
   ::pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
 }
 
 bool StopControl::TakeSignal() {
   signalfd_siginfo info;
   return ::read(signals_, &info, sizeof(info)) == sizeof(info);
+}
+
+uint64_t StopControl::TakeEvents() {
+  uint64_t events = 0;
+  const ssize_t bytes = ::read(events_, &events, sizeof(events));
+  PELTON_CHECK(bytes == sizeof(events) || errno == EAGAIN) << "eventfd: " << ErrnoName(errno);
+  return events;
 }
 
 void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_stop) {
@@ -78,12 +93,12 @@ void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_s
     } else if (entered == StopPhase::kIdle) {
       next = grace_end;
     } else {
-      next = clock.Now() + kCancelledLimit;
+      next = clock.Now() + give_up_after_;
     }
     request_stop(entered);
   };
   while (true) {
-    pollfd events[] = {{.fd = ended_, .events = POLLIN}, {.fd = signals_, .events = POLLIN}};
+    pollfd events[] = {{.fd = events_, .events = POLLIN}, {.fd = signals_, .events = POLLIN}};
     int timeout_ms = -1;
     if (!next.infinite()) {
       const absl::Duration left =
@@ -92,13 +107,15 @@ void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_s
     }
     const int result = ::poll(events, 2, timeout_ms);
     PELTON_CHECK(result >= 0 || errno == EINTR) << "poll: " << ErrnoName(errno);
-    if (events[0].revents != 0) return;
-    if (result > 0 && events[1].revents != 0 && TakeSignal()) {
+    if (events[0].revents != 0) {
+      if (TakeEvents() >= kEndedEvent) return;
+      if (phase != StopPhase::kEverything) enter(StopPhase::kEverything);
+    } else if (result > 0 && events[1].revents != 0 && TakeSignal()) {
       if (phase == StopPhase::kEverything) continue;  // does not put the end off
       enter(phase == StopPhase::kNone ? StopPhase::kAccepting : StopPhase::kEverything);
     } else if (!next.infinite() && clock.Now() >= next) {
       if (phase == StopPhase::kEverything) {
-        LogLine(absl::StrCat("tasks did not end within ", absl::FormatDuration(kCancelledLimit),
+        LogLine(absl::StrCat("tasks did not end within ", absl::FormatDuration(give_up_after_),
                              " of their cancellation; giving up"));
         ::_exit(1);
       }
@@ -107,10 +124,13 @@ void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_s
   }
 }
 
-void StopControl::ShardsEnded() {
-  const uint64_t one = 1;
-  PELTON_CHECK(::write(ended_, &one, sizeof(one)) == sizeof(one))
+void StopControl::Notify(uint64_t event) {
+  PELTON_CHECK(::write(events_, &event, sizeof(event)) == sizeof(event))
       << "eventfd: " << ErrnoName(errno);
 }
+
+void StopControl::ShardsEnded() { Notify(kEndedEvent); }
+
+void StopControl::EverythingCancelled() { Notify(kCancelledEvent); }
 
 }  // namespace pelton

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -18,30 +19,38 @@ namespace pelton {
 class StopControl {
  public:
   // Blocks SIGTERM and SIGINT in the calling thread, so in those that it starts from now on, and
-  // receives them itself.
-  static absl::StatusOr<std::unique_ptr<StopControl>> Create(absl::Duration grace_period);
+  // receives them itself. `grace_period` and `give_up_after` as in Runtime::Options.
+  static absl::StatusOr<std::unique_ptr<StopControl>> Create(absl::Duration grace_period,
+                                                             absl::Duration give_up_after);
   // Unblocks the signals again.
   ~StopControl();
   StopControl(const StopControl&) = delete;
   StopControl& operator=(const StopControl&) = delete;
 
   // Sleeps until ShardsEnded(). Calls request_stop(phase) as signals and the grace period demand.
-  // Ends the process with exit code 1 and a line on stderr when the shards have not ended a good
-  // while after everything was cancelled.
+  // Ends the process with exit code 1 and a line on stderr when the shards have not ended
+  // `give_up_after` after everything was cancelled.
   void WaitUntilEnded(const std::function<void(StopPhase)>& request_stop);
 
-  // Any thread.
+  // All shards have ended. Any thread, once.
   void ShardsEnded();
+  // An error has cancelled everything: from now on the shards' time to end is limited. Any thread,
+  // any number of times.
+  void EverythingCancelled();
 
  private:
-  StopControl(int signals, int ended, const sigset_t& previous, absl::Duration grace_period);
+  StopControl(int signals, int events, const sigset_t& previous, absl::Duration grace_period,
+              absl::Duration give_up_after);
 
   bool TakeSignal();
+  uint64_t TakeEvents();
+  void Notify(uint64_t event);
 
   const int signals_;  // a signalfd(2)
-  const int ended_;    // an eventfd(2)
+  const int events_;   // an eventfd(2)
   const sigset_t previous_mask_;
   const absl::Duration grace_period_;
+  const absl::Duration give_up_after_;
 };
 
 }  // namespace pelton

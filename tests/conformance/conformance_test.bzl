@@ -12,7 +12,7 @@ def conformance_test(name, driver, without = []):
     """
     cc_test(
         name = name,
-        size = "medium",
+        size = "small",
         args = ["--driver=" + driver] + ["--without=" + capability for capability in without],
         deps = [":suite"],
     )

@@ -114,6 +114,14 @@ class Connection:
         self.send(request(path, method, headers, body, version))
         return self.response(method)
 
+    def exactly(self, count):
+        """The next `count` bytes."""
+        while len(self.buffer) < count:
+            self._receive()
+        data = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return data
+
     def rest(self):
         """What comes until the server closes, in good order."""
         while True:

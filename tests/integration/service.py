@@ -140,6 +140,10 @@ class Service:
         host, port = self.address
         return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
+    def open_descriptors(self):
+        """How many descriptors the process has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def send_signal(self, number=signal.SIGTERM):
         os.kill(self.process.pid, number)
 

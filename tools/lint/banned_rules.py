@@ -32,7 +32,7 @@ BANS = (
          "nothing inside a shard is shared: use a plain value or std::unique_ptr; only the seams between threads are atomic",
          within=_SHARD_ROOMS),
     _ban("sleep",
-         r"\bsleep_(?:for|until)\b|\babsl::SleepFor\b|" + _FREE + r"(?:sleep|usleep|nanosleep|clock_nanosleep)\s*\(",
+         r"\bsleep_(?:for|until)\b|\babsl::SleepFor\b|" + _FREE + r"(?:sleep|usleep|nanosleep|clock_nanosleep)\s*\(\s*[^)\s]",
          "wait for the event itself, or co_await pelton::SleepFor under the virtual clock",
          without=("bench/",)),
     _ban("sleep", r"\btime\.sleep\s*\(", "wait for the event itself", within=("tests/",), suffixes=(".py",)),

@@ -100,7 +100,7 @@ class BannedRulesTest(RuleTest):
         "sleep": ("tests/a_test.cc",
                   ["std::this_thread::sleep_for(d);", "usleep(5);", "::sleep(1);", "absl::SleepFor(d);", "sleep (1);",
                    "std::this_thread::sleep_until(d);", "nanosleep(&a, 0);"],
-                  ["co_await SleepFor(d);", "co_await pelton::SleepFor(d);", "shard.sleep(1);", 'Say("sleep(1)");']),
+                  ["co_await SleepFor(d);", "co_await pelton::SleepFor(d);", "shard.sleep(1);", "auto sleep = F; sleep();", 'Say("sleep(1)");']),
         "random": ("tests/a_test.cc", ["rand();", "std::rand();", "::srand(1);", "std::random_device d;", "rand_r(&s);"],
                    ["shard.random();", "Random& random();", "operand(3);", "std::mt19937 g(7);", "x.rand();"]),
         "clock": ("io/a.cc",
