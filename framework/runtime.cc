@@ -56,7 +56,8 @@ class ShardThreads {
         shards_(static_cast<uint32_t>(options.placement.cpu_of_shard.size())),
         group_(shards_, &AnnounceListener, const_cast<char*>(D::kName)),
         drivers_(shards_),
-        ready_(shards_) {}
+        ready_(shards_ + 1),
+        ended_(shards_ + 1) {}
 
   absl::Status Run() {
     PELTON_ASSIGN_OR_RETURN(std::unique_ptr<StopControl> control,
@@ -64,10 +65,12 @@ class ShardThreads {
     control_ = control.get();
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
+    ready_.arrive_and_wait();
     control->WaitUntilEnded([this](StopPhase phase) {
       group_.RequestStop(phase);
       WakeAll();
     });
+    ended_.arrive_and_wait();
     for (std::thread& thread : threads) thread.join();
     return group_.first_error();
   }
@@ -75,11 +78,6 @@ class ShardThreads {
  private:
   void RunOne(uint32_t index) {
     PinThread(options_.placement, index);
-    RunPinned(index);
-    if (running_.fetch_sub(1) == 1) control_->ShardsEnded();
-  }
-
-  void RunPinned(uint32_t index) {
     const MonotonicClock clock;
     Shard::Options shard_options = options_.shard;
     shard_options.reactor.shard = ShardId(index);
@@ -107,7 +105,9 @@ class ShardThreads {
     } else if (driver.ok()) {
       shard.Abort();
     }
-    ended_.arrive_and_wait();  // a shard may be woken until all have ended
+    if (running_.fetch_sub(1) == 1) control_->ShardsEnded();
+    ended_
+        .arrive_and_wait();  // a shard may be woken until all have ended, and by the control thread
   }
 
   // A shard has come nearer to its end, perhaps by an error, which has cancelled everything.
@@ -135,9 +135,10 @@ class ShardThreads {
   const uint32_t shards_;
   ShardGroup group_;
   StopControl* control_ = nullptr;
-  std::vector<D*> drivers_;  // written before ready_, read after it
+  std::vector<D*> drivers_;  // written before ready_, read between it and ended_
+  // Of the shards' threads and the control thread, which wakes shards as well.
   std::barrier<> ready_;
-  std::barrier<> ended_{static_cast<std::ptrdiff_t>(shards_)};
+  std::barrier<> ended_;
   std::atomic<uint32_t> running_{shards_};
 };
 

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <coroutine>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -29,24 +28,13 @@
 #include "sched/preemption.h"
 #include "sched/sleep.h"
 #include "sched/task_scope.h"
+#include "tests/support/waits.h"
 
 namespace pelton {
 namespace {
 
-// Waits until the flow is told to stop from `phase` on; yields the stop status.
-class StopWait : private Suspension {
- public:
-  explicit StopWait(StopPhase phase) : Suspension(phase) {}
-  bool await_ready() const noexcept { return StoppedBeforeWaiting(); }
-  template <PeltonPromise Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) {
-    Suspend(task.promise());
-  }
-  absl::Status await_resume() const { return Scheduler::Current()->current_context().StopStatus(); }
-
- private:
-  void Interrupt() override { Resume(); }
-};
+using testing::EndlessWait;
+using testing::StopWait;
 
 // Every test runs on each driver.
 class RuntimeTest : public ::testing::TestWithParam<DriverChoice> {
@@ -399,15 +387,6 @@ TEST_P(RuntimeTest, WhenADriverCannotBeMadeNoServiceRuns) {
 }
 
 TEST_P(RuntimeTest, GivesUpWhenATaskDoesNotEndAfterAnError) {
-  struct Never : Suspension {
-    bool await_ready() const noexcept { return false; }
-    template <PeltonPromise Promise>
-    void await_suspend(std::coroutine_handle<Promise> task) {
-      Suspend(task.promise());
-    }
-    void await_resume() const noexcept {}
-    void Interrupt() override {}
-  };
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
@@ -415,7 +394,7 @@ TEST_P(RuntimeTest, GivesUpWhenATaskDoesNotEndAfterAnError) {
         options.give_up_after = absl::Milliseconds(10);
         (void)Runtime(options).Run([](Shard& shard) -> Task<absl::Status> {
           if (shard.id() == ShardId(1)) co_return absl::NotFoundError("no such file");
-          co_await Never();
+          co_await EndlessWait();
           co_return absl::OkStatus();
         });
       },

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <coroutine>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -16,24 +15,12 @@
 #include "sched/deadline.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
+#include "tests/support/waits.h"
 
 namespace pelton {
 namespace {
 
-// Waits until the flow is told to stop from `phase` on; yields the stop status.
-class StopWait : private Suspension {
- public:
-  explicit StopWait(StopPhase phase) : Suspension(phase) {}
-  bool await_ready() const noexcept { return StoppedBeforeWaiting(); }
-  template <PeltonPromise Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) {
-    Suspend(task.promise());
-  }
-  absl::Status await_resume() const { return Scheduler::Current()->current_context().StopStatus(); }
-
- private:
-  void Interrupt() override { Resume(); }
-};
+using testing::StopWait;
 
 TEST(ShardTest, AnErrorOfOneShardStopsAllAndNamesTheShard) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <coroutine>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -15,9 +14,12 @@
 #include "sched/preemption.h"
 #include "sched/sleep.h"
 #include "sched/task_scope.h"
+#include "tests/support/waits.h"
 
 namespace pelton {
 namespace {
+
+using testing::EndlessWait;
 
 Task<absl::Status> Nothing(Shard&) { co_return absl::OkStatus(); }
 
@@ -198,22 +200,11 @@ TEST(SteppedRuntimeTest, RealIoCompletesBeforeATimerOvertakesIt) {
   EXPECT_EQ(received, "hello");
 }
 
-// Waits for what never comes.
-struct Never : Suspension {
-  bool await_ready() const noexcept { return false; }
-  template <PeltonPromise Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) {
-    Suspend(task.promise());
-  }
-  void await_resume() const noexcept {}
-  void Interrupt() override {}
-};
-
 TEST(SteppedRuntimeDeathTest, ADeadlockDiesWithAMessage) {
   auto deadlock = [] {
     SteppedRuntime runtime({.shards = 2});
     (void)runtime.Run([](Shard& shard) -> Task<absl::Status> {
-      if (shard.id().index() == 1) co_await Never();
+      if (shard.id().index() == 1) co_await EndlessWait();
       co_return absl::OkStatus();
     });
   };
@@ -225,7 +216,7 @@ TEST(SteppedRuntimeDeathTest, AVisitorThatNeverEndsIsADeadlockToo) {
     SteppedRuntime runtime({.shards = 2});
     (void)runtime.Run([](Shard& shard) -> Task<absl::Status> {
       // A task of the shard's own that outlives its service, as visitors may.
-      shard.visitors().Spawn([]() -> Task<void> { co_await Never(); });
+      shard.visitors().Spawn([]() -> Task<void> { co_await EndlessWait(); });
       co_return absl::OkStatus();
     });
   };
