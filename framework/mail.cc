@@ -24,12 +24,12 @@ void Mail::FillRings() {
     Outbox& outbox = outboxes_[to];
     MailboxRing& ring = exchange_.ring(self_.index(), to);
     while (MailNode* node = outbox.waiting.front()) {
-      const Message message = {
-          .deliver = [](void* argument) {
-            MailNode* self = static_cast<MailNode*>(argument);
-            self->deliver(self);
-          },
-          .argument = node};
+      const Message message = {.deliver =
+                                   [](void* argument) {
+                                     MailNode* self = static_cast<MailNode*>(argument);
+                                     self->deliver(self);
+                                   },
+                               .argument = node};
       if (!ring.TryPush(message)) break;
       outbox.waiting.PopFront();  // before Publish(): the receiver may reuse the node's link
     }

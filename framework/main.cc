@@ -22,7 +22,8 @@
 #include "framework/runtime.h"
 
 ABSL_FLAG(int, shards, 0, "number of shards; 0: one for each CPU that the process may use");
-ABSL_FLAG(std::string, cpus, "", "CPUs to run on, such as 0-3,8; empty: all that the process may use");
+ABSL_FLAG(std::string, cpus, "",
+          "CPUs to run on, such as 0-3,8; empty: all that the process may use");
 ABSL_FLAG(std::string, driver, "auto",
           "auto: io_uring where it works, else epoll; uring: io_uring or an error; epoll");
 ABSL_FLAG(std::string, memory, "",
@@ -51,8 +52,8 @@ absl::StatusOr<size_t> ParseChunks(const std::string& memory, size_t shards) {
   if (memory.empty()) return io::Reactor::Options().chunks;
   const absl::StatusOr<uint64_t> bytes = ParseMemorySize(memory);
   if (!bytes.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--memory=", memory, ": ",
-                                                   bytes.status().message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--memory=", memory, ": ", bytes.status().message()));
   }
   const uint64_t chunks = *bytes / shards / io::ChunkPool::kChunkBytes;
   if (chunks < kLeast) {
@@ -81,9 +82,9 @@ absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   PELTON_ASSIGN_OR_RETURN(options.placement, PlaceShards(limits, request));
   for (const std::string& warning : limits.warnings) LogLine(warning);
   if (!options.placement.explanation.empty()) LogLine(options.placement.explanation);
-  PELTON_ASSIGN_OR_RETURN(options.shard.reactor.chunks,
-                          ParseChunks(absl::GetFlag(FLAGS_memory),
-                                      options.placement.cpu_of_shard.size()));
+  PELTON_ASSIGN_OR_RETURN(
+      options.shard.reactor.chunks,
+      ParseChunks(absl::GetFlag(FLAGS_memory), options.placement.cpu_of_shard.size()));
   return options;
 }
 
@@ -99,17 +100,17 @@ int Fail(const absl::Status& status) {
 
 }  // namespace
 
-int Main(int argc, char** argv, ServeFunction serve, std::string_view usage) {
-  absl::SetProgramUsageMessage(
-      usage.empty() ? "A Pelton service." : absl::string_view(usage.data(), usage.size()));
+int Main(int argc, char** argv, const ServeFunction& serve, std::string_view usage) {
+  absl::SetProgramUsageMessage(usage.empty() ? "A Pelton service."
+                                             : absl::string_view(usage.data(), usage.size()));
   absl::FlagsUsageConfig config;
   config.contains_help_flags = &IsServiceFlag;
   config.contains_helpshort_flags = &IsServiceFlag;
   absl::SetFlagsUsageConfig(config);
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   if (arguments.size() > 1) {
-    return Fail(absl::InvalidArgumentError(absl::StrCat(
-        "unexpected argument \"", arguments[1], "\"; flags begin with --, see --help")));
+    return Fail(absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", arguments[1],
+                                                        "\"; flags begin with --, see --help")));
   }
   // A peer that closes is an error of one connection, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);

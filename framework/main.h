@@ -18,7 +18,7 @@ namespace pelton {
 // Runs a service; call it from main() and return what it returns. `usage` is the first paragraph of
 // --help. Returns 0 when the service has ended or was drained; 1 after one line on stderr that says
 // what failed.
-int Main(int argc, char** argv, ServeFunction serve, std::string_view usage = {});
+int Main(int argc, char** argv, const ServeFunction& serve, std::string_view usage = {});
 
 }  // namespace pelton
 

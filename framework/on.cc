@@ -9,9 +9,7 @@ void RemoteCall::SendRequest() {
   cancel_arrived_early_ = caller.StoppedFrom(StopPhase::kEverything);
   stop_reason_ = caller.stop_reason();
   request_.call = this;
-  request_.deliver = [](MailNode* node) {
-    static_cast<Node*>(node)->call->StartRemoteTask();
-  };
+  request_.deliver = [](MailNode* node) { static_cast<Node*>(node)->call->StartRemoteTask(); };
   Shard::Current()->mail().Send(target_, request_);
 }
 

@@ -64,6 +64,7 @@ class ShardThreads {
                             StopControl::Create(options_.grace_period, options_.give_up_after));
     control_ = control.get();
     std::vector<std::thread> threads;
+    threads.reserve(shards_);
     for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
     ready_.arrive_and_wait();
     control->WaitUntilEnded([this](StopPhase phase) {
@@ -106,8 +107,8 @@ class ShardThreads {
       shard.Abort();
     }
     if (running_.fetch_sub(1) == 1) control_->ShardsEnded();
-    ended_
-        .arrive_and_wait();  // a shard may be woken until all have ended, and by the control thread
+    // A shard may be woken until all have ended, and by the control thread.
+    ended_.arrive_and_wait();
   }
 
   // A shard has come nearer to its end, perhaps by an error, which has cancelled everything.

@@ -8,8 +8,7 @@ Scheduler::Scheduler(const Clock& clock, const Options& options)
     : now_(clock.Now()),
       clock_(clock),
       options_(options),
-      quota_cycles_(
-          CycleCounter::FromNanoseconds(absl::ToInt64Nanoseconds(options.time_quota))),
+      quota_cycles_(CycleCounter::FromNanoseconds(absl::ToInt64Nanoseconds(options.time_quota))),
       timers_(now_.nanoseconds()) {
   BeginTurn();
 }
@@ -35,9 +34,11 @@ bool Scheduler::RunReady() {
     context->state_ = TaskContext::State::kRunning;
     ++statistics_.resumptions;
     context->leaf_->handle().resume();
-    if ((checks_left_ -= kChecksPerResumption) <= 0) {
+    checks_left_ -= kChecksPerResumption;
+    if (checks_left_ <= 0) {
       ChargeInterval();
-      if (quota_spent_) [[unlikely]] break;
+      if (quota_spent_) [[unlikely]]
+        break;
     }
   }
   running_ = nullptr;
@@ -64,9 +65,8 @@ bool Scheduler::ChargeInterval() {
 }
 
 size_t Scheduler::FireTimers() {
-  const size_t fired =
-      timers_.Advance(now_.nanoseconds(), kTimerBudget,
-                      [](TimerNode& node) { static_cast<Timer&>(node).Fire(); });
+  const size_t fired = timers_.Advance(now_.nanoseconds(), kTimerBudget,
+                                       [](TimerNode& node) { static_cast<Timer&>(node).Fire(); });
   statistics_.timers_fired += fired;
   return fired;
 }

@@ -6,7 +6,7 @@
 namespace pelton {
 
 absl::StatusOr<uint64_t> ParseMemorySize(std::string_view text) {
-  const absl::Status error = absl::InvalidArgumentError(
+  absl::Status error = absl::InvalidArgumentError(
       "expected a number of bytes, with K, M, G or T for powers of 1024, such as 512M");
   if (text.empty()) return error;
   int shift = 0;
