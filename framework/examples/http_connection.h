@@ -33,7 +33,8 @@ struct HttpShard {
   Handler handler;
   HttpLimits limits;
   absl::Duration idle_timeout = absl::Seconds(75);  // between requests
-  // For the head of a request to arrive, for the next bytes of its body, and for its response to leave.
+  // For the head of a request to arrive, for the next bytes of its body, and for its response to
+  // leave.
   absl::Duration request_timeout = absl::Seconds(30);
   HttpRequest request = {};  // scratch: holds nothing across a suspension
   HttpDate date = {};
@@ -64,7 +65,8 @@ class HttpConnection {
   bool TakeBody(std::string_view& input, std::string_view& body);
   void Refuse(const HttpParseError& error);
   Task<absl::Status> AnswerRefusal();
-  // Whether the peer has begun a request. An empty line behind the last one, which clients may send, begins none.
+  // Whether the peer has begun a request. An empty line behind the last one, which clients may
+  // send, begins none.
   bool InRequest() const { return pending_body_ != nullptr || parser_.is_in_head(); }
   // How long the peer may take to send more.
   absl::Duration PatienceForInput() const;

@@ -83,6 +83,7 @@ void HttpOutput::Clear() {
 }
 
 void HttpOutput::Append(std::string_view text) {
+  if (text.empty()) return;  // it may have no address
   if (used_ == 0 && chunk_.empty() && heap_.empty()) {
     chunk_ = Chunk::TryAllocate();
     if (chunk_.empty()) heap_.resize(kCapacity);

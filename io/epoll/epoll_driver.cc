@@ -29,12 +29,6 @@ constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kReadLimits = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteLimits = EPOLLHUP | EPOLLERR;
 
-// What an event carries: the descriptor and its generation.
-constexpr uint64_t Token(int fd, uint32_t generation) {
-  return static_cast<uint32_t>(fd) | (uint64_t{generation} << 32);
-}
-constexpr uint64_t kWakeToken = ~uint64_t{0};  // no descriptor is negative
-
 bool IsTcp(int fd) {
   int protocol = 0;
   socklen_t size = sizeof(protocol);
@@ -55,7 +49,7 @@ absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor&) {
   }
   std::unique_ptr<EpollDriver> driver(new EpollDriver(epoll_descriptor, event_descriptor));
   // Edge-triggered: every write is an edge, so the counter is never read.
-  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.u64 = kWakeToken}};
+  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.fd = event_descriptor}};
   if (::epoll_ctl(epoll_descriptor, EPOLL_CTL_ADD, event_descriptor, &event) != 0) {
     return ErrnoToStatus(errno, "epoll_ctl of the eventfd for wake-ups");
   }
@@ -122,9 +116,7 @@ void EpollDriver::Close(Reactor& reactor, Operation& operation) {
     PELTON_CHECK(descriptor->sides[kRead].operation == nullptr &&
                  descriptor->sides[kWrite].operation == nullptr)
         << "descriptor " << fd << " is closed with operations in flight";
-    const uint32_t generation = descriptor->generation + 1;
     *descriptor = Descriptor();
-    descriptor->generation = generation;
   }
   // The descriptor is gone after EINTR, too; closing it removes it from the epoll set.
   const int result = ::close(fd) == 0 || errno == EINTR ? 0 : -errno;
@@ -161,10 +153,8 @@ bool EpollDriver::Park(Reactor& reactor, Operation& operation) {
 
 // Returns 0 or an errno. What is ready already makes an edge.
 int EpollDriver::Register(int fd) {
-  const Descriptor* known = Find(fd);
-  const uint32_t generation = known != nullptr ? known->generation : 0;
   epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-                       .data = {.u64 = Token(fd, generation)}};
+                       .data = {.fd = fd}};
   if (::epoll_ctl(epoll_descriptor_, EPOLL_CTL_ADD, fd, &event) != 0) return errno;
   const auto index = static_cast<size_t>(fd);
   if (index >= descriptors_.size()) {
@@ -214,10 +204,9 @@ void EpollDriver::Reap(Reactor& reactor) {
 }
 
 void EpollDriver::Dispatch(Reactor& reactor, const epoll_event& event) {
-  if (event.data.u64 == kWakeToken) return;
-  const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
+  const int fd = event.data.fd;
+  if (fd == event_descriptor_) return;
   Descriptor& descriptor = *Find(fd);
-  if (Token(fd, descriptor.generation) != event.data.u64) return;
   Side& reading = descriptor.sides[kRead];
   Side& writing = descriptor.sides[kWrite];
   if ((event.events & kReadLimits) != 0) reading.always_try = true;
@@ -254,7 +243,6 @@ void EpollDriver::AcceptMany(Reactor& reactor, Operation& operation) {
   Side& side = SideOf(operation);
   side.ready = true;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    if (operation.cancel_requested) return;  // the next Submit() ends it
     const int result = AttemptAccept(fd);
     if (result == kNotReady) {
       side.ready = false;

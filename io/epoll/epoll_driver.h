@@ -7,16 +7,18 @@
 // Shard affinity: created, used and destroyed on the shard's thread; Wake() and WakePeer() from any
 // thread.
 // Ownership: borrows the operations between Submit() and their final completion, like every driver.
-// Invariants 1. Between calls, an operation in flight is parked: in the slot of its descriptor and
-// direction, or in waiting_ when another one
-//     holds that slot.
-// 2. `ready` is false only if an edge is still to come: the last attempt found nothing, or a TCP
-// transfer came out short, which
-//     says the same (epoll(7)), and no hang-up, error or urgent data has been seen, after which a short receive says nothing.
-// 3. A slot whose operation could go on without an edge is listed in unfinished_, and the next
-// Reap() goes on with it. 4. A descriptor on which an operation was started is closed by kClose, so
-// that the state here dies with it. Events of a
-//     descriptor's former life are told apart by its generation.
+//
+// Invariants
+//  1. Between calls, an operation in flight is parked: in the slot of its descriptor and direction,
+//     or in waiting_ when another one holds that slot.
+//  2. `ready` is false only if an edge is still to come: the last attempt found nothing, or a TCP
+//     transfer came out short, which says the same (epoll(7)) as long as no hang-up, error or
+//     urgent data has been reported.
+//  3. A slot whose operation could go on without an edge is listed in unfinished_, and the next
+//     Reap() goes on with it.
+//  4. A descriptor on which an operation was started is closed by kClose, so that the state here
+//     dies with it. An event of its former life may still come: it costs its successor an attempt.
+//
 // Cost: a system call for each operation and for each Reap(); no allocation once the table has
 // grown to the highest descriptor.
 
@@ -69,7 +71,6 @@ class EpollDriver {
   };
   struct Descriptor {
     Side sides[2];
-    uint32_t generation = 0;
     bool registered = false;
     bool is_tcp = false;
     bool unfinished = false;  // stands in unfinished_

@@ -28,6 +28,11 @@ class StatisticsTest(unittest.TestCase):
         # The machine was twice as slow in the second round, for both.
         self.assertEqual(report.paired_ratio(rounds([110, 220, 110]), rounds([100, 200, 100]), "server_cpu_ns"), 1.1)
 
+    def test_cpu_is_compared_by_quartiles_because_slow_seconds_hit_one_server_alone(self):
+        ours, theirs = rounds([110, 150, 111, 150, 150, 150, 150]), rounds([100, 100, 100, 100, 100, 130, 100])
+        self.assertEqual(report.cpu_ratio(ours, theirs), 1.11)
+        self.assertEqual(report.paired_ratio(ours, theirs, "server_cpu_ns"), 1.5)
+
     def test_generator_line_is_parsed(self):
         self.assertEqual(measure.parse_result("requests_per_second=12 p99_us=3.5 errors=0\n"),
                          {"requests_per_second": 12.0, "p99_us": 3.5, "errors": 0.0})

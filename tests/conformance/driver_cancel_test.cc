@@ -253,6 +253,24 @@ TEST_F(DriverCancelRaceTest, ACompletionMayCancelOneThatCompletesInTheSameTurn) 
   EXPECT_EQ(receives[1].finals(), 1);
 }
 
+TEST_F(DriverCancelRaceTest, TheNextOneOnTheDescriptorGetsWhatTheCancelledOneDidNot) {
+  SocketPair pair = TcpPair();
+  for (const size_t victim : {0, 1}) {
+    Waiting receives[] = {Waiting(OperationKind::kReceive, pair.ours.get()),
+                          Waiting(OperationKind::kReceive, pair.ours.get()),
+                          Waiting(OperationKind::kReceive, pair.ours.get())};
+    for (Waiting& receive : receives) reactor().Start(receive);
+    harness().Turn();
+    reactor().Cancel(receives[victim]);
+    ASSERT_TRUE(harness().TurnUntil([&] { return receives[victim].done(); }));
+    SendAll(pair.theirs.get(), "bb");
+    ASSERT_TRUE(harness().TurnUntil([&] { return reactor().in_flight() == 0; }));
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(receives[i].result(), i == victim ? -ECANCELED : 1) << i;
+    }
+  }
+}
+
 TEST_F(DriverCancelRaceTest, ManyAreCancelledAtOnce) {
   std::vector<SocketPair> pairs;
   std::deque<Waiting> receives;

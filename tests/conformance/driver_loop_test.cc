@@ -160,6 +160,26 @@ TEST_F(DriverLoopTest, BytesThatAnotherThreadSendsEndAWait) {
   EXPECT_EQ(byte, 'x');
 }
 
+TEST_F(DriverLoopTest, WhatArrivesDuringSeveralWaitsIsReapedAfterwards) {
+  SocketPair pairs[] = {TcpPair(), TcpPair()};
+  char bytes[2] = {};
+  RecordedOperation receives[] = {RecordedOperation(OperationKind::kReceive, pairs[0].ours.get()),
+                                  RecordedOperation(OperationKind::kReceive, pairs[1].ours.get())};
+  for (int i : {0, 1}) {
+    receives[i].address = &bytes[i];
+    receives[i].length = 1;
+    reactor().Start(receives[i]);
+  }
+  harness().Turn();
+  for (const SocketPair& pair : pairs) {
+    SendAll(pair.theirs.get(), "x");
+    driver().Wait(absl::ToInt64Nanoseconds(absl::Milliseconds(10)));
+  }
+  ASSERT_TRUE(harness().TurnUntil([&] { return receives[0].done() && receives[1].done(); }));
+  EXPECT_EQ(bytes[0], 'x');
+  EXPECT_EQ(bytes[1], 'x');
+}
+
 TEST_F(DriverLoopTest, CloseClosesTheDescriptor) {
   SocketPair pair = TcpPair();
   const int fd = pair.ours.Release();

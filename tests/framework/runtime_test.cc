@@ -1,19 +1,14 @@
 #include "framework/runtime.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,11 +19,11 @@
 #include "framework/sharded.h"
 #include "io/tcp_listener.h"
 #include "io/tcp_stream.h"
-#include "io/uring/ring.h"
 #include "sched/deadline.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
 #include "sched/task_scope.h"
+#include "tests/framework/runtime_test_base.h"
 #include "tests/support/waits.h"
 
 namespace pelton {
@@ -38,44 +33,7 @@ using testing::EndlessWait;
 using testing::StopWait;
 
 // Every test runs on each driver.
-class RuntimeTest : public ::testing::TestWithParam<DriverChoice> {
- protected:
-  void SetUp() override {
-    if (GetParam() == DriverChoice::kUring && !io::Ring::Create(8).ok()) {
-      GTEST_SKIP() << "io_uring does not work here";
-    }
-  }
-
-  Runtime::Options TwoShards() const {
-    const absl::StatusOr<CpuSources> sources = SystemCpuSources();
-    PELTON_CHECK(sources.ok()) << sources.status();
-    const absl::StatusOr<CpuLimits> limits = ReadCpuLimits(*sources);
-    PELTON_CHECK(limits.ok()) << limits.status();
-    absl::StatusOr<ShardPlacement> placement = PlaceShards(*limits, {.cpus = "", .shards = 2});
-    PELTON_CHECK(placement.ok()) << placement.status();
-    Runtime::Options options;
-    options.placement = *std::move(placement);
-    options.driver = GetParam();
-    options.shard.reactor.chunks = 64;
-    return options;
-  }
-
-  absl::Status Run(const ServeFunction& serve) { return Run(TwoShards(), serve); }
-
-  // The kernel frees the rings of earlier services a moment after they were closed, and until then
-  // they count against the limit of locked memory: so a service that could not be made for want of
-  // it is made again.
-  absl::Status Run(const Runtime::Options& options, const ServeFunction& serve) {
-    const MonotonicClock clock;
-    const Timestamp end = clock.Now() + absl::Seconds(5);
-    while (true) {
-      absl::Status status = Runtime(options).Run(serve);
-      const bool wants_memory = status.ToString().find("ENOMEM") != std::string::npos;
-      if (!wants_memory || clock.Now() > end) return status;
-      std::this_thread::yield();
-    }
-  }
-};
+class RuntimeTest : public testing::RuntimeTestBase {};
 
 ShardId Other(const Shard& shard) { return ShardId(1 - shard.id().index()); }
 
@@ -106,7 +64,7 @@ TEST_P(RuntimeTest, RunsEachShardOnAThreadOfItsOwnPinnedToItsCpu) {
 
 TEST_P(RuntimeTest, EndsWheneverItsServicesEnd) {
   // Short lives: shards come to rest at the same moment, in every order.
-  for (int life = 0; life < 50; ++life) {
+  for (int life = 0; life < 20; ++life) {
     std::atomic<int> ended = 0;
     const absl::Status status = Run([&](Shard& shard) -> Task<absl::Status> {
       for (uint32_t i = shard.id().index(); i < static_cast<uint32_t>(life) % 3; ++i) {
@@ -356,66 +314,13 @@ TEST_P(RuntimeTest, LeavesTheSignalMaskAsItWas) {
   EXPECT_EQ(::sigismember(&mask, SIGINT), 0);
 }
 
-// Lets the process open `more` descriptors and not one more, while it lives.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t more) {
-    PELTON_CHECK(::getrlimit(RLIMIT_NOFILE, &previous_) == 0);
-    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    PELTON_CHECK(next >= 0);
-    ::close(next);
-    rlimit limit = previous_;
-    limit.rlim_cur = static_cast<rlim_t>(next) + more;
-    PELTON_CHECK(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &previous_); }
-
- private:
-  rlimit previous_;
-};
-
-TEST_P(RuntimeTest, WhenADriverCannotBeMadeNoServiceRuns) {
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-  if (GetParam() == DriverChoice::kUring) {
-    GTEST_SKIP() << "ThreadSanitizer does not see how liburing unmaps a ring, and takes the next "
-                    "one at its address for a race";
-  }
-#endif
-#endif
-  std::atomic<int> runs = 0;
-  int refused = 0;
-  // With room for nothing, for the control thread's, for some of the shards', and so on.
-  for (rlim_t more = 0; more < 6; ++more) {
-    absl::Status status;
-    runs = 0;
-    {
-      const DescriptorLimit limit(more);
-      status = Run([&](Shard&) -> Task<absl::Status> {
-        ++runs;
-        co_return absl::OkStatus();
-      });
-    }
-    if (status.ok()) {
-      EXPECT_EQ(runs, 2);
-      continue;
-    }
-    ++refused;
-    EXPECT_EQ(runs, 0) << "a service ran though its runtime could not be made";
-    EXPECT_NE(status.ToString().find("EMFILE"), std::string::npos) << status;
-  }
-  EXPECT_GE(refused, 3);
-  EXPECT_TRUE(Run([](Shard&) -> Task<absl::Status> { co_return absl::OkStatus(); }).ok())
-      << "and afterwards all is as before";
-}
-
 TEST_P(RuntimeTest, GivesUpWhenATaskDoesNotEndAfterAnError) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
         Runtime::Options options = TwoShards();
         options.give_up_after = absl::Milliseconds(10);
-        (void)Runtime(options).Run([](Shard& shard) -> Task<absl::Status> {
+        (void)Run(options, [](Shard& shard) -> Task<absl::Status> {
           if (shard.id() == ShardId(1)) co_return absl::NotFoundError("no such file");
           co_await EndlessWait();
           co_return absl::OkStatus();
@@ -424,11 +329,7 @@ TEST_P(RuntimeTest, GivesUpWhenATaskDoesNotEndAfterAnError) {
       ::testing::ExitedWithCode(1), "tasks did not end within 10ms of their cancellation");
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, RuntimeTest,
-                         ::testing::Values(DriverChoice::kUring, DriverChoice::kEpoll),
-                         [](const ::testing::TestParamInfo<DriverChoice>& driver) {
-                           return driver.param == DriverChoice::kUring ? "Uring" : "Epoll";
-                         });
+INSTANTIATE_TEST_SUITE_P(Drivers, RuntimeTest, testing::EachDriver(), testing::NameOfDriver);
 
 }  // namespace
 }  // namespace pelton

@@ -1,5 +1,5 @@
-"""Twenty thousand connections to a server that may open 1,024 files: it stays up, says why the others wait, serves those that it has,
-and takes new ones as soon as there is room.
+"""Twenty thousand connections to a server that may open 1,024 files: it stays up, says why the others wait, serves those
+that it has, and takes new ones as soon as there is room.
 """
 
 import os
@@ -56,6 +56,8 @@ class DescriptorShortageTest(unittest.TestCase):
         return [line for line in server.stderr.so_far() if "EMFILE" in line]
 
     def test_survives_twenty_thousand_connections(self):
+        if "UBSAN_OPTIONS" in os.environ:
+            self.skipTest("UBSan checks virtual calls by means of a pipe, and takes its lack of descriptors for a finding")
         self.served = 0
         self.slowest = 0.0
 
@@ -64,6 +66,8 @@ class DescriptorShortageTest(unittest.TestCase):
 
         with service.Service("http_server", "--idle_timeout=60s", prepare=limit_descriptors) as server:
             established = [Connection(server.address) for _ in range(ESTABLISHED)]
+            for connection in established:
+                self.addCleanup(connection.close)
             self.serve(established)
             began = time.monotonic()
             flood = Flood(server.address)
@@ -92,4 +96,4 @@ class DescriptorShortageTest(unittest.TestCase):
         # A line per shard and ten seconds says why, and how to have more.
         self.assertLessEqual(len(lines), 2 * (1 + seconds / 10))
         for line in lines:
-            self.assertRegex(line, r"^accept on 127\.0\.0\.1:\d+: EMFILE; new connections wait until descriptors are free.*ulimit -n")
+            self.assertRegex(line, r"^accept on 127\.0\.0\.1:\d+: EMFILE; new connections wait until .*ulimit -n")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """flood.py HOST PORT COUNT SOURCE: opens COUNT connections from the address SOURCE and keeps them until its input ends.
 
-A process of its own, because one process may not have as many descriptors. Says `begun` when every connection is on its way; the
-kernel goes on with those that find no room, and some may never be made.
+A process of its own, because one process may not have as many descriptors. Says `begun` when every connection is on its
+way; the kernel goes on with those that find no room, and some may never be made.
 """
 
 import socket

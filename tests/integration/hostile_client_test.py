@@ -1,4 +1,5 @@
-"""Clients that reset, stall, drip, vanish or talk nonsense: others are served all the while, nothing leaks, and the service ends well.
+"""Clients that reset, stall, drip, vanish or talk nonsense: others are served all the while, nothing leaks, and the service
+ends well.
 
 A neighbour is a client that behaves. Neighbours ask on through every test; none of their requests may take long.
 """
@@ -14,7 +15,8 @@ import service
 from http_client import Closed, Connection, request
 
 NEIGHBOURS = 8  # so that the kernel gives each shard some
-PROMPT = 5.0  # seconds, on a machine that is busy and under a sanitizer; a neighbour of a client that blocks the shard waits for ever
+# Seconds, on a machine that is busy and under a sanitizer. Next to a client that blocks its shard, a neighbour waits for ever.
+PROMPT = 5.0
 TCP_REPAIR = 19
 
 
@@ -65,7 +67,7 @@ class HostileClientTest(unittest.TestCase):
         return served
 
     def expect_nothing_left(self):
-        """Checks that all the strangers' connections are closed, and that the service has seen them all and ends well."""
+        """Checks that the strangers' connections are closed, and that the service has seen them all and ends well."""
         self.serve_neighbours_until(lambda: self.server.open_descriptors() == self.descriptors_at_rest,
                                     "descriptors of connections that are gone are still open")
         for neighbour in self.neighbours:
@@ -144,8 +146,9 @@ class HttpHostileClientTest(HostileClientTest):
         slow.send(request("/echo", "POST", ["Content-Length: 6"]))
         began = time.monotonic()
         for byte in b"abcdef":
-            due = time.monotonic() + 0.5
-            self.serve_neighbours_until(lambda: time.monotonic() > due, "time passes")  # pylint: disable=cell-var-from-loop
+            pause = service.Deadline(0.5)
+            while pause.left() > 0:
+                self.serve_neighbours()
             slow.send(bytes([byte]))
         self.assertEqual(slow.response().body, b"abcdef")
         self.assertGreater(time.monotonic() - began, 2)

@@ -1,4 +1,4 @@
-"""A client that sees every byte of HTTP: tests say what is sent and in which pieces, and read one response after the other."""
+"""A client that sees every byte of HTTP: tests say what is sent, in which pieces, and read one response after the other."""
 
 import socket
 import struct

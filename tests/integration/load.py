@@ -33,9 +33,12 @@ class _Client:
     def __init__(self, address, exchange, is_late):
         self.exchange = exchange
         self.is_late = is_late
-        self.socket = socket.create_connection(address, timeout=service.PATIENCE)
+        self.is_connected = False
+        self.socket = socket.socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
+        error = self.socket.connect_ex(address)
+        self.connect_error = 0 if error == errno.EINPROGRESS else error
         self.buffer = bytearray()
         self.waiting = []  # methods of the requests that are not answered
         self.sent_at = 0.0
@@ -50,8 +53,8 @@ class _Client:
 
 
 class HttpLoad:
-    """Connections that each send the next exchange when the last one is answered. One that ends is made anew, until the server
-    refuses it. Nothing may be lost on the way: see `cut_off`.
+    """Connections that each send the next exchange when the last one is answered. One that ends is made anew, until the
+    server refuses it. Nothing may be lost on the way: see `cut_off`.
     """
 
     def __init__(self, address, mix=MIX, connections=32):
@@ -71,7 +74,10 @@ class HttpLoad:
         while self._selector.get_map() and not until():
             deadline.check("the load")
             for key, _ in self._selector.select(0.1):
-                self._receive(key.data)
+                if key.data.is_connected:
+                    self._receive(key.data)
+                else:
+                    self._finish_connecting(key.data)
 
     def run_to_the_end(self):
         """Goes on until the server has stopped."""
@@ -83,15 +89,18 @@ class HttpLoad:
         self._selector.close()
 
     def _open(self, exchange):
-        try:
-            client = _Client(self.address, exchange, self.is_stopping)
-        except ConnectionRefusedError:
+        client = _Client(self.address, exchange, self.is_stopping)
+        self._selector.register(client.socket, selectors.EVENT_WRITE, client)
+
+    def _finish_connecting(self, client):
+        error = client.connect_error or client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error == errno.ECONNREFUSED:
             self.refused += 1
-            return
-        except ConnectionResetError:
-            self.late_resets += 1
-            return
-        self._selector.register(client.socket, selectors.EVENT_READ, client)
+            return self._drop(client)
+        if error != 0:
+            return self._end(client, errno.errorcode[error])
+        client.is_connected = True
+        self._selector.modify(client.socket, selectors.EVENT_READ, client)
         self._send(client)
 
     def _send(self, client):
@@ -131,7 +140,7 @@ class HttpLoad:
             else:
                 waited = (time.monotonic() - client.sent_at) * 1000
                 self.cut_off.append(f"{how} {waited:.0f} ms after a request was sent, {client.answered} answered before, "
-                                    f"{len(client.buffer)} bytes of the answer there, stopping={self.is_stopping}")
+                                    f"{len(client.buffer)} bytes of the answer, stopping={self.is_stopping}")
         if not self.is_stopping and not client.is_closing:
             raise AssertionError(f"a connection ended while nobody was stopping: {how}")
         exchange = client.exchange
@@ -144,8 +153,8 @@ class HttpLoad:
 
 
 class EchoLoad:
-    """Connections that keep some of a pattern in flight, and compare what comes back with it byte by byte. Once the server is told
-    to stop they may end anywhere.
+    """Connections that keep some of a pattern in flight, and compare what comes back with it byte by byte. Once the server
+    is told to stop they may end anywhere.
     """
 
     _PATTERN = bytes(range(251)) * 4096  # its period is no power of two, so that no shift by a block looks right
@@ -203,8 +212,8 @@ class EchoLoad:
 
 
 def send_until_full(client, message):
-    """Sends `message` over and over on a socket whose peer's answers nobody reads, until nothing more fits for a while. Returns how
-    many bytes did; the last message is hardly ever whole.
+    """Sends `message` over and over on a socket whose peer's answers nobody reads, until nothing more fits for a while.
+    Returns how many bytes did; the last message is hardly ever whole.
     """
     client.setblocking(False)
     total = 0

@@ -30,6 +30,6 @@ class LoadTest(unittest.TestCase):
                 self.assertGreater(report.connections, 0)
                 self.assertGreater(report.requests, 0)
                 self.assertEqual(report.refused, 0)
-            # wrk opens one more to look whether somebody listens, and stops in the middle of each connection's last request.
+            # wrk opens one more to look whether somebody listens, and stops in the middle of the last requests.
             self.assertIn(http.total("connections"), (CONNECTIONS, CONNECTIONS + 1))
             self.assertGreaterEqual(http.total("requests"), requests)

@@ -1,5 +1,5 @@
-"""Requests that the server must not serve: each is answered with its status, the connection is closed, and what was hidden behind
-the request is not run. The parser's own tests have many more; these show that its verdict reaches the client.
+"""Requests that the server must not serve: each is answered with its status, the connection is closed, and what was hidden
+behind the request is not run. The parser's own tests have many more; these show that its verdict reaches the client.
 """
 
 import service

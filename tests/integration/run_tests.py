@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_tests.py MODULE [--driver=uring|epoll] [-k PATTERN]: runs one module of this folder, on services that use one driver.
+"""run_tests.py MODULE [--driver=uring|epoll] [-k PATTERN]: runs one module of this folder, on services of one driver.
 
 Bazel runs it in the folder where it lays the programs out; to run it by hand, go to bazel-bin.
 """

@@ -15,7 +15,7 @@ import threading
 import time
 import unittest
 
-# How long anything may take on a machine that is busy with other things, under a sanitizer. Nothing waits that long if all is well.
+# How long anything may take on a machine that is busy, under a sanitizer. Nothing waits that long if all is well.
 PATIENCE = 30.0
 
 # The driver that the services of this run use; run_tests.py sets it.
@@ -104,7 +104,8 @@ class ShardReport:
 class Service:
     """A running service; `address` is a (host, port) that clients connect to."""
 
-    def __init__(self, name, *flags, shards=2, use_driver=None, address="127.0.0.1", port=0, command=None, prepare=None):
+    def __init__(self, name, *flags, shards=2, use_driver=None, address="127.0.0.1", port=0, command=None,
+                 prepare=None):
         """`command` precedes the program; `prepare` is called in the child before it starts."""
         self.command = [*(command or []), binary(name), f"--address={address}", f"--port={port}", f"--shards={shards}",
                         f"--driver={use_driver or driver}", *flags]
@@ -132,9 +133,12 @@ class Service:
 
     def kill(self):
         """Ends it whatever it does; for tests that have failed already."""
-        if self.process.poll() is None:
+        code = self.process.poll()
+        if code is None:
             self.process.kill()
         self.process.wait()
+        if code not in (None, 0) and self.address is not None:
+            print(f"{self.command} ended with {code}:", *self.stderr.all(), sep="\n")
 
     def url(self, path):
         host, port = self.address
@@ -155,7 +159,7 @@ class Service:
             return None
 
     def expect_clean_end(self, test, seconds=PATIENCE):
-        """Checks that the process ends by itself with 0, and that neither it nor a sanitizer has found anything wrong."""
+        """Checks that the process ends by itself with 0, and that neither it nor a sanitizer found anything wrong."""
         code = self.wait(seconds)
         if code is None:
             self.kill()

@@ -38,7 +38,8 @@ class StartTest(unittest.TestCase):
 
     def test_port_that_another_process_listens_on(self):
         port = self.occupy()
-        self.refuse(port=port, expected=rf"^fatal: shard \d: bind 127\.0\.0\.1:{port}: Address already in use \(EADDRINUSE\)")
+        self.refuse(port=port,
+                    expected=rf"^fatal: shard \d: bind 127\.0\.0\.1:{port}: Address already in use \(EADDRINUSE\)")
 
     def test_port_that_another_process_is_ready_to_share(self):
         port = self.occupy(socket.SO_REUSEPORT, socket.SO_REUSEADDR)
@@ -50,7 +51,8 @@ class StartTest(unittest.TestCase):
                 port = first.address[1]
                 self.refuse(program=program, port=port, expected=rf"^fatal: .*127\.0\.0\.1:{port}.*EADDRINUSE")
                 # On all addresses, it would take a part of the first one's.
-                self.refuse(program=program, port=port, address="0.0.0.0", expected=rf"^fatal: .*0\.0\.0\.0:{port}.*EADDRINUSE")
+                self.refuse(program=program, port=port, address="0.0.0.0",
+                            expected=rf"^fatal: .*0\.0\.0\.0:{port}.*EADDRINUSE")
                 first.stop(self)
 
     def test_first_copy_serves_on_when_a_second_fails(self):

@@ -1,5 +1,6 @@
-// without_io_uring ERROR PROGRAM [ARGUMENTS...]: runs a program for which io_uring_setup(2) fails with ERROR, EPERM or ENOSYS, as it
-// does in containers whose seccomp profile forbids io_uring. Exits with 2 when it cannot.
+// without_io_uring ERROR PROGRAM [ARGUMENTS...]: runs a program for which io_uring_setup(2) fails
+// with ERROR, EPERM or ENOSYS, as it does in containers whose seccomp profile forbids io_uring.
+// Exits with 2 when it cannot.
 //
 // Source: man seccomp(2).
 

@@ -19,7 +19,8 @@ TEST(HttpDateTest, WritesTheDateOfTheStandard) {
 }
 
 TEST(HttpDateTest, WritesEveryDayAndMonthAsAbseilDoes) {
-  // Steps of 25 hours, 61 minutes and 61 seconds pass through all days, months, leap days and digits.
+  // Steps of 25 hours, 61 minutes and 61 seconds pass through all days, months, leap days and
+  // digits.
   constexpr int64_t kStep = 25 * 3600 + 61 * 61;
   for (int64_t seconds = 0; seconds < int64_t{140} * 366 * 86400; seconds += kStep) {
     const absl::Time time = absl::FromUnixSeconds(seconds);

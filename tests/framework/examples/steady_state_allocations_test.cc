@@ -36,11 +36,13 @@ namespace {
 using testing::ConnectTo;
 using testing::Descriptor;
 
-// Requests before and while the counters run. The second lasts long enough for a new Date.
+// Requests before and while the counters run. Connections take more than a second, so that there is
+// a new Date among them.
 constexpr int kWarmUp = 2'000;
 constexpr int kMeasured = 20'000;
 
 Task<absl::Status> Echo(TcpStream peer) {
+  PELTON_CO_RETURN_IF_ERROR(peer.SetNoDelay(true));
   for (;;) {
     PELTON_CO_ASSIGN_OR_RETURN(const Chunk bytes, co_await peer.ReadWhenIdle());
     if (bytes.empty()) co_return absl::OkStatus();

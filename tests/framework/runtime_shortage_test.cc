@@ -1,0 +1,71 @@
+// A runtime that cannot be made for want of descriptors. Not under sanitizers, which need some of their
+// own.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+
+#include "absl/status/status.h"
+#include "framework/base/check.h"
+#include "framework/runtime.h"
+#include "tests/framework/runtime_test_base.h"
+
+namespace pelton {
+namespace {
+
+class RuntimeShortageTest : public testing::RuntimeTestBase {};
+
+// Lets the process open `more` descriptors and not one more, while it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t more) {
+    PELTON_CHECK(::getrlimit(RLIMIT_NOFILE, &previous_) == 0);
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    PELTON_CHECK(next >= 0);
+    ::close(next);
+    rlimit limit = previous_;
+    limit.rlim_cur = static_cast<rlim_t>(next) + more;
+    PELTON_CHECK(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &previous_); }
+
+ private:
+  rlimit previous_;
+};
+
+TEST_P(RuntimeShortageTest, WhenADriverCannotBeMadeNoServiceRuns) {
+  std::atomic<int> runs = 0;
+  int refused = 0;
+  // With room for nothing, for the control thread's, for some of the shards', and so on.
+  for (rlim_t more = 0; more < 6; ++more) {
+    absl::Status status;
+    runs = 0;
+    {
+      const DescriptorLimit limit(more);
+      status = Run([&](Shard&) -> Task<absl::Status> {
+        ++runs;
+        co_return absl::OkStatus();
+      });
+    }
+    if (status.ok()) {
+      EXPECT_EQ(runs, 2);
+      continue;
+    }
+    ++refused;
+    EXPECT_EQ(runs, 0) << "a service ran though its runtime could not be made";
+    EXPECT_NE(status.ToString().find("EMFILE"), std::string::npos) << status;
+  }
+  EXPECT_GE(refused, 3);
+  EXPECT_TRUE(Run([](Shard&) -> Task<absl::Status> { co_return absl::OkStatus(); }).ok())
+      << "and afterwards all is as before";
+}
+
+INSTANTIATE_TEST_SUITE_P(Drivers, RuntimeShortageTest, testing::EachDriver(),
+                         testing::NameOfDriver);
+
+}  // namespace
+}  // namespace pelton
