@@ -70,6 +70,7 @@ void SteppedRuntime::RunTurns() {
   for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[NextRandom() % i]);
   for (uint32_t index : order_) {
     Member& member = members_[index];
+    if (member.finished) continue;  // it has left its loop
     const Shard::Binding binding(*member.shard);
     RunTurn(*member.shard, *member.driver, [](uint32_t) {});
     bool changed;

@@ -1,4 +1,5 @@
-// Receiving into the shard's chunks, at the driver's seam: ownership, and what happens when there are none left.
+// Receiving into the shard's chunks, at the driver's seam: ownership, and what happens when there
+// are none left.
 
 #include <gtest/gtest.h>
 

@@ -17,7 +17,8 @@ namespace {
 
 using io::OperationKind;
 
-// Accepts until it is cancelled, or fails, and keeps what it accepted. Starts again where the kernel has no multishot accept.
+// Accepts until it is cancelled, or fails, and keeps what it accepted. Starts again where the
+// kernel has no multishot accept.
 class Acceptor final : public RecordedOperation {
  public:
   Acceptor(io::Reactor& reactor, int fd, bool many)

@@ -105,7 +105,8 @@ TEST_F(DriverLoopTest, AWaitEndsWhenAnotherThreadWakesIt) {
   const absl::Time begin = absl::Now();
   while (seen.load() < kRounds) {
     harness().Turn();
-    // The look between the turn and the wait is the shard's, too: a wake-up that comes after it must end the wait.
+    // The look between the turn and the wait is the shard's, too: a wake-up that comes after it
+    // must end the wait.
     if (sent.load() > seen.load()) {
       seen.store(sent.load());
     } else {

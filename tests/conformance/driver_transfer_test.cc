@@ -97,7 +97,8 @@ TEST_P(DriverTransferTest, AReceiveTakesNoMoreThanItAskedFor) {
 }
 
 TEST_P(DriverTransferTest, WhatIsLeftAfterAShortReceiveIsReceivedNext) {
-  // The first receive registers the descriptor, so that the driver may draw conclusions from short ones.
+  // The first receive registers the descriptor, so that the driver may draw conclusions from short
+  // ones.
   SocketPair pair = Pair();
   Receive first(pair.ours.get());
   reactor().Start(first);

@@ -1,4 +1,5 @@
-// The driver that a run of the conformance suite is about, chosen on the command line, so that the suite is compiled once.
+// The driver that a run of the conformance suite is about, chosen on the command line, so that the
+// suite is compiled once.
 //
 //   conformance_test --driver=uring --without=buffer_ring
 //
@@ -27,7 +28,8 @@ class DriverUnderTest {
  public:
   static constexpr const char* kName = "the driver under test";
 
-  // Reads --driver=uring|epoll and --without=CAPABILITY; returns false and explains itself when it cannot.
+  // Reads --driver=uring|epoll and --without=CAPABILITY; returns false and explains itself when it
+  // cannot.
   static bool Choose(int argc, char** argv);
   // Whether the chosen driver has capabilities of io_uring that may be missing here.
   static bool IsUring();
@@ -65,8 +67,8 @@ static_assert(io::Driver<DriverUnderTest>);
 
 using Harness = DriverHarness<DriverUnderTest>;
 
-// A fixture with a loop on the driver under test. Skips where the kernel forbids the driver. Checks at the end that nothing is in
-// flight and that every chunk has come back.
+// A fixture with a loop on the driver under test. Skips where the kernel forbids the driver. Checks
+// at the end that nothing is in flight and that every chunk has come back.
 class DriverTest : public ::testing::Test {
  protected:
   DriverTest() : DriverTest(io::Reactor::Options()) {}
@@ -79,7 +81,8 @@ class DriverTest : public ::testing::Test {
   DriverUnderTest& driver() { return harness_->driver(); }
   io::Reactor& reactor() { return harness_->reactor(); }
 
-  // Closes a descriptor that the driver has seen, as the contract wants it before its number is used again.
+  // Closes a descriptor that the driver has seen, as the contract wants it before its number is
+  // used again.
   void Close(Descriptor descriptor);
 
  private:

@@ -85,7 +85,8 @@ TEST_P(TcpCancelTest, ACancelledReadIntoLeavesTheBytesToTheNextOne) {
 }
 
 TEST_P(TcpCancelTest, AReadIntoAfterACancelledReadGetsTheBytes) {
-  // The receive of the cancelled read is still armed, so this one must not go to the kernel by itself.
+  // The receive of the cancelled read is still armed, so this one must not go to the kernel by
+  // itself.
   Run([&]() -> Task<absl::Status> {
     StreamAndPeer pair = MakeStream();
     absl::Status read;

@@ -100,7 +100,8 @@ TEST_P(TcpCloseTest, AResetDuringReadIntoIsAnErrorThatNamesThePeer) {
 }
 
 TEST_P(TcpCloseTest, BytesBeforeAResetAreReadFirst) {
-  // The kernel itself drops what was not read when the reset comes: these bytes are in the stream's input by then.
+  // The kernel itself drops what was not read when the reset comes: these bytes are in the stream's
+  // input by then.
   Run([&]() -> Task<absl::Status> {
     StreamAndPeer pair = MakeStream();
     SendAll(pair.peer.get(), "ab");

@@ -1,4 +1,5 @@
-// What the tests of TcpStream and TcpListener share: a fixture that runs coroutines, with multishot receives on and off.
+// What the tests of TcpStream and TcpListener share: a fixture that runs coroutines, with multishot
+// receives on and off.
 
 #ifndef PELTON_TESTS_CONFORMANCE_TCP_TEST_H_
 #define PELTON_TESTS_CONFORMANCE_TCP_TEST_H_
@@ -77,7 +78,8 @@ inline Task<absl::StatusOr<std::string>> ReadExactly(TcpStream& stream, size_t b
   co_return text;
 }
 
-// Awaits the next turn of the loop: everything that is ready runs, and what the kernel has completed is delivered.
+// Awaits the next turn of the loop: everything that is ready runs, and what the kernel has
+// completed is delivered.
 class [[nodiscard("co_await it")]] NextTurn final : public io::OperationAwaiter {
  public:
   NextTurn() : OperationAwaiter(io::OperationKind::kNop) {}

@@ -212,14 +212,16 @@ class EchoLoad:
 
 
 def send_until_full(client, message):
-    """Sends `message` over and over on a socket whose peer's answers nobody reads, until nothing more fits for a while.
-    Returns how many bytes did; the last message is hardly ever whole.
+    """Sends `message` over and over on a socket whose peer's answers nobody reads, until nothing more fits. Returns how many
+    bytes did; the last message is hardly ever whole. Fails when the peer takes far more than socket buffers hold.
     """
     client.setblocking(False)
     total = 0
-    while select.select([], [client], [], 0.2)[1]:
+    while select.select([], [client], [], 0.3)[1]:
         try:
             total += client.send(message[total % len(message):])
         except BlockingIOError:
             pass
+        if total > 64 << 20:
+            raise AssertionError(f"the peer has taken {total} bytes, and goes on although nobody reads its answers")
     return total

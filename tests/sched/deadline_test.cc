@@ -268,8 +268,11 @@ TEST(ScopedDeadlineTest, RestartHasNoEffectOnceItExpired) {
   auto late = []() -> Task<void> {
     ScopedDeadline deadline(absl::Seconds(1));
     EXPECT_TRUE(absl::IsDeadlineExceeded(co_await SleepFor(absl::Minutes(1))));
+    const Timestamp passed = CurrentDeadline();
     deadline.Restart(absl::Hours(1));
     EXPECT_TRUE(deadline.expired());
+    EXPECT_EQ(CurrentDeadline(), passed);
+    EXPECT_TRUE(Scheduler::Current()->NextTimer().infinite()) << "nothing is left to fire";
     EXPECT_TRUE(absl::IsDeadlineExceeded(co_await SleepFor(absl::Seconds(1))));
   };
   harness.Run(late());

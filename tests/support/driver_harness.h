@@ -1,11 +1,13 @@
-// DriverHarness: a shard's worth of machinery for tests of I/O: frame pool, scheduler, reactor and one driver, turned by the test.
+// DriverHarness: a shard's worth of machinery for tests of I/O: frame pool, scheduler, reactor and
+// one driver, turned by the test.
 //
 //   DriverHarness<io::EpollDriver> harness(io::EpollDriver::Create);
 //   ASSERT_TRUE(harness.status().ok()) << harness.status();
 //   EXPECT_TRUE(harness.Run(MyTask()).ok());
 //
 // Shard affinity: the thread that makes it, on which it is current as long as it lives.
-// Bounded: whatever waits longer than kWatchdog is told to stop; what does not stop ends the process.
+// Bounded: whatever waits longer than kWatchdog is told to stop; what does not stop ends the
+// process.
 
 #ifndef PELTON_TESTS_SUPPORT_DRIVER_HARNESS_H_
 #define PELTON_TESTS_SUPPORT_DRIVER_HARNESS_H_
@@ -62,8 +64,8 @@ class DriverHarness {
   // Whether the driver could be made; nothing else may be called when not.
   const absl::Status& status() const { return status_; }
 
-  // Runs `task` to its end, and on until nothing is in flight. Yields what it returned; DEADLINE_EXCEEDED when the watchdog had
-  // to stop it.
+  // Runs `task` to its end, and on until nothing is in flight. Yields what it returned;
+  // DEADLINE_EXCEEDED when the watchdog had to stop it.
   absl::Status Run(Task<absl::Status> task) {
     absl::Status outcome;
     TaskScope root(nullptr, {});

@@ -110,7 +110,8 @@ void SendAll(int fd, std::string_view bytes) {
 }
 
 size_t SendUntilFull(int fd) {
-  // TCP makes room for a while after it first refuses: the peer's window grows, and bytes move over there.
+  // TCP makes room for a while after it first refuses: the peer's window grows, and bytes move over
+  // there.
   constexpr int kQuietMs = 20;
   const std::string block(64 * 1024, 'f');
   size_t total = 0;

@@ -59,10 +59,12 @@ Listener ListenOnLoopback(int backlog = 128);
 Descriptor ConnectTo(const SocketAddress& address);
 // An unconnected TCP socket that does not block.
 Descriptor TcpSocket();
-// A socket that is bound to a port of 127.0.0.1 and does not listen: connections to it are refused as long as it lives.
+// A socket that is bound to a port of 127.0.0.1 and does not listen: connections to it are refused
+// as long as it lives.
 Listener BindOnLoopback();
 
-// A listener whose queue of connections is full, so that connecting to it takes as long as the listener lives.
+// A listener whose queue of connections is full, so that connecting to it takes as long as the
+// listener lives.
 class StallingListener {
  public:
   StallingListener();
