@@ -1,5 +1,6 @@
 #include "io/tcp_acceptor.h"
 
+#include <linux/filter.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -127,6 +128,23 @@ void TcpAcceptor::StartAccepting() {
 void TcpAcceptor::AwaitConnection(AcceptAwaiter* waiter) {
   waiter_ = waiter;
   StartAccepting();
+}
+
+void TcpAcceptor::StopHandshakes() {
+  // The flags of a TCP header: a SYN without an ACK begins a handshake.
+  constexpr unsigned kFlagsOffset = 13;
+  constexpr unsigned kSyn = 0x02;
+  constexpr unsigned kAck = 0x10;
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlagsOffset),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSyn | kAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  const sock_fprog filter = {.len = sizeof(program) / sizeof(program[0]), .filter = program};
+  // Where it is refused, handshakes that end while the listener closes are reset, as ever.
+  (void)::setsockopt(Operation::descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
 bool TcpAcceptor::AcceptNow() {

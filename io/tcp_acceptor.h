@@ -40,6 +40,10 @@ class TcpAcceptor final : private Operation, private Timer {
   void ForgetWaiter() { waiter_ = nullptr; }
   bool has_waiter() const { return waiter_ != nullptr; }
 
+  // Lets no new handshake begin; one that has begun still ends, and its connection waits to be
+  // accepted. A client that comes now tries again a second later, and is refused then.
+  void StopHandshakes();
+
   // Ends the accept operation, if one is going on, and suspends until the kernel has let go of it.
   class StopAwaiter;
   StopAwaiter StopAccepting();

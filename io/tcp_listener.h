@@ -94,6 +94,7 @@ Task<absl::Status> TcpListener::ForEach(TaskScope& scope, Handler handler) {
   if (flow.StoppedFrom(StopPhase::kAccepting)) {
     status = flow.stop_reason() == StopReason::kDraining ? absl::OkStatus() : flow.StopStatus();
     if (!flow.StoppedFrom(StopPhase::kEverything)) {
+      acceptor_->StopHandshakes();
       co_await acceptor_->StopAccepting();
       // Their handshake is done: to close the socket now would reset them.
       acceptor_->AcceptRemaining(

@@ -63,6 +63,7 @@ class DrainTest(unittest.TestCase):
         print(f"answered={clients.answered} cut_off={len(clients.cut_off)} refused={clients.refused} "
               f"late_resets={clients.late_resets} seconds={time.monotonic() - signalled:.3f}")
         self.assertEqual(clients.cut_off, [])
+        self.assertEqual(clients.late_resets, 0)
         self.assertGreaterEqual(clients.refused, 1)
         # The server counts as many as the clients: none was run and not answered.
         self.assertEqual(server.total("requests"), clients.answered)
