@@ -44,4 +44,6 @@ void RemoteCall::Interrupt() {
   Shard::Current()->mail().Send(target_, cancel_);
 }
 
+void RemoteCall::Describe(std::ostream& out) const { out << "a task on shard " << target_; }
+
 }  // namespace pelton::framework_internal

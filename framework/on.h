@@ -19,6 +19,7 @@
 
 #include <exception>
 #include <optional>
+#include <ostream>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -62,6 +63,7 @@ class RemoteCall : protected Suspension {
   };
 
   void Interrupt() override;
+  void Describe(std::ostream& out) const override;
   void Arrived() {
     if (--outstanding_ == 0) Resume();
   }

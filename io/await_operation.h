@@ -5,6 +5,7 @@
 #define PELTON_IO_AWAIT_OPERATION_H_
 
 #include <coroutine>
+#include <ostream>
 
 #include "io/operation.h"
 #include "io/reactor.h"
@@ -32,6 +33,9 @@ class OperationAwaiter : public Operation, public Suspension {
   // The frame must live until the kernel has let go of it, so that the task goes on at the
   // operation's completion and not here.
   void Interrupt() override { Reactor::Current()->Cancel(*this); }
+  void Describe(std::ostream& out) const override {
+    out << OperationKindName(kind) << " on descriptor " << descriptor;
+  }
 
  protected:
   explicit OperationAwaiter(OperationKind kind) : Operation(kind) {}

@@ -114,6 +114,9 @@ class [[nodiscard("co_await it")]] AcceptAwaiter final : private Suspension {
     acceptor_.ForgetWaiter();
     Resume();
   }
+  void Describe(std::ostream& out) const override {
+    out << "a connection to " << acceptor_.address();
+  }
 
   TcpAcceptor& acceptor_;
 };
@@ -134,6 +137,9 @@ class [[nodiscard("co_await it")]] TcpAcceptor::StopAwaiter final : private Susp
 
  private:
   void Interrupt() override {}  // it ends by itself, soon
+  void Describe(std::ostream& out) const override {
+    out << "accepting on " << acceptor_.address() << " to end";
+  }
 
   TcpAcceptor& acceptor_;
 };

@@ -132,6 +132,9 @@ class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, priva
     connection_.ForgetWaiter();
     Resume();
   }
+  void Describe(std::ostream& out) const override {
+    out << "input of descriptor " << connection_.descriptor() << " from " << connection_.peer();
+  }
 
   TcpConnection& connection_;
 };
@@ -168,6 +171,9 @@ class [[nodiscard("co_await it")]] ReadIntoAwaiter final : private OperationAwai
   void OnCompletion(const Completion& completion) override;
   void OnInput() override { Resume(); }
   void Interrupt() override;
+  void Describe(std::ostream& out) const override {
+    out << "input of descriptor " << connection_.descriptor() << " from " << connection_.peer();
+  }
 
   TcpConnection& connection_;
   std::span<char> target_;

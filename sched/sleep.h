@@ -3,6 +3,8 @@
 #ifndef PELTON_SCHED_SLEEP_H_
 #define PELTON_SCHED_SLEEP_H_
 
+#include <ostream>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "sched/scheduler.h"
@@ -41,6 +43,7 @@ class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Time
     Scheduler::Current()->timers().Cancel(*this);
     Resume();
   }
+  void Describe(std::ostream& out) const override;
 
   Timestamp deadline_;
   bool interrupted_ = false;

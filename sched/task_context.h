@@ -16,6 +16,7 @@
 #define PELTON_SCHED_TASK_CONTEXT_H_
 
 #include <cstdint>
+#include <iosfwd>
 
 #include "absl/status/status.h"
 #include "framework/base/intrusive_list.h"
@@ -56,6 +57,10 @@ class Suspension {
   // Asks the wait to end early. Must lead to exactly one Resume(), now or later; the task runs in a
   // later turn of the ready queue, never inside this call. Called at most once per stop phase.
   virtual void Interrupt() = 0;
+
+  // Says in a phrase what the task waits for, for people: "timer due in 3ms". Called while it waits,
+  // on its shard.
+  virtual void Describe(std::ostream& out) const = 0;
 
   StopPhase interrupted_from() const { return interrupted_from_; }
   TaskContext* context() const { return context_; }

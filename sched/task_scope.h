@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <exception>
 #include <limits>
+#include <ostream>
 #include <type_traits>
 #include <utility>
 
@@ -105,6 +106,9 @@ class TaskScope final : private sched_internal::BranchOwner {
     }
     absl::Status await_resume() { return scope_.TakeOutcome(); }
     void Interrupt() override { scope_.StopWith(*context()); }
+    void Describe(std::ostream& out) const override {
+      out << scope_.live_ << " children of a scope to end";
+    }
     void ChildrenEnded() { Resume(); }
 
    private:
@@ -129,6 +133,9 @@ class TaskScope final : private sched_internal::BranchOwner {
     void Interrupt() override {
       scope_.room_waiter_ = nullptr;
       Resume();
+    }
+    void Describe(std::ostream& out) const override {
+      out << "room in a scope that holds its limit of " << scope_.live_ << " children";
     }
     void RoomMade() { Resume(); }
 

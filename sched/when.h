@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <ostream>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -57,6 +58,7 @@ class BranchGroup : protected BranchOwner, protected Suspension {
   }
   // Stopping the awaiting task has stopped the branches; their end ends the wait.
   void Interrupt() final {}
+  void Describe(std::ostream& out) const final { out << remaining_ << " concurrent tasks to end"; }
 
   size_t remaining_;
   TaskContext context_;

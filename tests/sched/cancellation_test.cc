@@ -50,6 +50,7 @@ class Wait final : private Suspension {
     ++interruptions_;
     End(Outcome::kInterrupted);
   }
+  void Describe(std::ostream& out) const override { out << "the test"; }
   void End(Outcome outcome) {
     if (outcome_ != Outcome::kNone) return;
     outcome_ = outcome;

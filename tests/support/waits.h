@@ -4,6 +4,7 @@
 #define PELTON_TESTS_SUPPORT_WAITS_H_
 
 #include <coroutine>
+#include <ostream>
 
 #include "absl/status/status.h"
 #include "sched/promise.h"
@@ -25,6 +26,7 @@ class StopWait : private Suspension {
 
  private:
   void Interrupt() override { Resume(); }
+  void Describe(std::ostream& out) const override { out << "a stop"; }
 };
 
 // Waits for what never comes, and cannot be interrupted: a defect on purpose.
@@ -39,6 +41,7 @@ class EndlessWait : private Suspension {
 
  private:
   void Interrupt() override {}
+  void Describe(std::ostream& out) const override { out << "what never comes"; }
 };
 
 }  // namespace pelton::testing
