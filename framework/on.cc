@@ -5,12 +5,20 @@ namespace pelton::framework_internal {
 void RemoteCall::SendRequest() {
   const TaskContext& caller = *context();
   deadline_ = caller.deadline();
+  group_ = SchedulingGroup::FromIndex(caller.group());
   // One that is stopped already is not interrupted any more.
   cancel_arrived_early_ = caller.StoppedFrom(StopPhase::kEverything);
   stop_reason_ = caller.stop_reason();
   request_.call = this;
   request_.deliver = [](MailNode* node) { static_cast<Node*>(node)->call->StartRemoteTask(); };
   Shard::Current()->mail().Send(target_, request_);
+}
+
+void RemoteCall::StartRemoteTask() {
+  Scheduler& scheduler = *Scheduler::Current();
+  const SchedulingGroup before = scheduler.ExchangeSpawnGroup(group_);
+  SpawnRemoteTask();
+  scheduler.ExchangeSpawnGroup(before);
 }
 
 void RemoteCall::RemoteTaskRuns(TaskContext& context) {

@@ -47,11 +47,13 @@ class RemoteCall : protected Suspension {
  protected:
   ~RemoteCall() = default;
 
-  // On the target: starts the task that ends in SendReply().
-  virtual void StartRemoteTask() = 0;
+  // On the target: spawns the task that ends in SendReply().
+  virtual void SpawnRemoteTask() = 0;
 
   // REQUIRES: the awaiting task was suspended before.
   void SendRequest();
+  // On the target: calls SpawnRemoteTask() in the caller's scheduling group.
+  void StartRemoteTask();
   // On the target, from the task: it runs in `context` until it has ended.
   void RemoteTaskRuns(TaskContext& context);
   // On the target: the task has ended.
@@ -74,6 +76,7 @@ class RemoteCall : protected Suspension {
   bool cancel_sent_ = false;
   // The caller's; the target reads them after the message that followed their change.
   Timestamp deadline_;
+  SchedulingGroup group_;
   StopReason stop_reason_ = StopReason::kNone;
   // Whether the task is to be stopped as soon as it runs; the target's, once the request was sent.
   bool cancel_arrived_early_ = false;
@@ -107,7 +110,7 @@ class OnAwaiter final : private RemoteCall {
   }
 
  private:
-  void StartRemoteTask() override { Shard::Current()->visitors().Spawn(&OnAwaiter::Run, this); }
+  void SpawnRemoteTask() override { Shard::Current()->visitors().Spawn(&OnAwaiter::Run, this); }
 
   static Task<void> Run(OnAwaiter* self) {
     self->RemoteTaskRuns(Scheduler::Current()->current_context());

@@ -88,6 +88,9 @@ class ShardThreads {
     absl::StatusOr<std::unique_ptr<D>> driver = D::Create(shard.reactor());
     if (driver.ok()) {
       drivers_[index] = driver->get();
+      shard.scheduler().foreign_inbox().SetWaker(
+          &shard.mail().sleep_flag(), [](void* own) { static_cast<D*>(own)->Wake(); },
+          driver->get());
       const Shard::Binding binding(shard);
       shard.Start(serve_);
     } else {

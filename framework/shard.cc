@@ -13,8 +13,7 @@ Shard::Shard(ShardGroup& group, ShardId id, const Clock& clock, const Options& o
       id_(id),
       scheduler_(clock, options.scheduler),
       reactor_(options.reactor),
-      mail_(group.exchange(), id),
-      root_(nullptr) {
+      mail_(group.exchange(), id) {
   group_.ShardBusy();
 }
 
@@ -26,8 +25,8 @@ Shard::~Shard() {
 
 void Shard::Start(const ServeFunction& serve) {
   // The scopes' frames are this shard's, so they are made by it.
-  service_.emplace(&root_, TaskScope::Options{});
-  visitors_.emplace(&root_, TaskScope::Options{});
+  service_.emplace(&scheduler_.root(), TaskScope::Options{});
+  visitors_.emplace(&scheduler_.root(), TaskScope::Options{});
   group_.ServiceStarted();
   service_->Spawn(&Shard::Serve, std::ref(*this), serve);
 }
@@ -42,7 +41,7 @@ Task<absl::Status> Shard::Serve(Shard& shard, ServeFunction serve) {
                                               DescribeException(std::current_exception())));
   }
   // What a stop interrupted has not failed.
-  const bool stopped = shard.root_.StoppedFrom(StopPhase::kAccepting) &&
+  const bool stopped = shard.scheduler_.root().StoppedFrom(StopPhase::kAccepting) &&
                        (absl::IsCancelled(status) || absl::IsUnavailable(status));
   if (!status.ok() && !stopped) {
     shard.group_.Fail(absl::Status(
@@ -65,8 +64,8 @@ void Shard::BeginTurn() {
   if (requested == stop_seen_) [[likely]]
     return;
   stop_seen_ = requested;
-  root_.Stop(requested,
-             requested == StopPhase::kEverything ? StopReason::kCancelled : StopReason::kDraining);
+  scheduler_.root().Stop(requested, requested == StopPhase::kEverything ? StopReason::kCancelled
+                                                                        : StopReason::kDraining);
 }
 
 bool Shard::Finished(bool& changed) {
@@ -82,7 +81,8 @@ bool Shard::Finished(bool& changed) {
     visitors_->Cancel();
   }
   const bool at_rest = service_ended_ && visitors_->live() == 0 && !mail_.HasUnsent() &&
-                       reactor_.in_flight() == 0 && !scheduler_.HasReady();
+                       reactor_.in_flight() == 0 && scheduler_.external() == 0 &&
+                       !scheduler_.HasReady();
   if (at_rest != at_rest_) {
     at_rest_ = at_rest;
     changed = true;

@@ -53,7 +53,7 @@ class Shard {
   // How many shards the service has.
   uint32_t shards() const { return group_.shards(); }
   // Whether the service was asked to stop: finish what was begun, and begin nothing new.
-  bool draining() const { return root_.StoppedFrom(StopPhase::kAccepting); }
+  bool draining() { return scheduler_.root().StoppedFrom(StopPhase::kAccepting); }
 
   Scheduler& scheduler() { return scheduler_; }
   io::Reactor& reactor() { return reactor_; }
@@ -99,7 +99,8 @@ class Shard {
   // Whether another thread has left something for this shard: mail, a request to stop, or a new
   // answer of Finished().
   bool HasArrivals() const {
-    return mail_.HasArrivals() || group_.requested_stop() != stop_seen_ || GroupHasEnded();
+    return mail_.HasArrivals() || !scheduler_.foreign_inbox().Empty() ||
+           group_.requested_stop() != stop_seen_ || GroupHasEnded();
   }
   // Whether the service has ended on all shards and nothing here is left to do. Tells the group
   // when this shard comes to rest, so it must be asked once a turn. `changed` is set when the
@@ -125,7 +126,6 @@ class Shard {
   Scheduler scheduler_;
   io::Reactor reactor_;
   Mail mail_;
-  TaskContext root_;
   std::optional<TaskScope> service_;
   std::optional<TaskScope> visitors_;
   StopPhase stop_seen_ = StopPhase::kNone;

@@ -18,12 +18,13 @@ namespace pelton {
 template <io::Driver D, typename Wake>
 void RunTurn(Shard& shard, D& driver, Wake&& wake) {
   shard.BeginTurn();
-  shard.scheduler().RunReady();    // until no task is ready or the time quota is spent
-  shard.mail().Deliver();          // messages from other shards make tasks ready
-  shard.scheduler().FireTimers();  // timers that are due make tasks ready
-  shard.mail().Flush(wake);        // what this turn sent, in one batch per receiver
-  driver.Submit(shard.reactor());  // what this turn started, in one batch
-  driver.Reap(shard.reactor());    // completions make tasks ready; nothing is resumed here
+  shard.scheduler().RunReady();                 // until no task is ready or the time quota is spent
+  shard.mail().Deliver();                       // messages from other shards make tasks ready
+  shard.scheduler().foreign_inbox().Deliver();  // and so does what other threads have left
+  shard.scheduler().FireTimers();               // timers that are due make tasks ready
+  shard.mail().Flush(wake);                     // what this turn sent, in one batch per receiver
+  driver.Submit(shard.reactor());               // what this turn started, in one batch
+  driver.Reap(shard.reactor());  // completions make tasks ready; nothing is resumed here
 }
 
 // How long a shard with nothing to do may wait, in nanoseconds; negative: until something happens.

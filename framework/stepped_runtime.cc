@@ -97,21 +97,25 @@ bool SteppedRuntime::Step() {
 }
 
 bool SteppedRuntime::AwaitCompletions() {
-  const bool in_flight = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
-    return member.shard->reactor().in_flight() > 0;
-  });
-  if (!in_flight) return false;
-  const bool timers = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
-    return !member.shard->scheduler().NextTimer().infinite();
-  });
+  const auto any = [this](auto&& holds) {
+    return std::any_of(members_.begin(), members_.end(),
+                       [&](const Member& member) { return holds(*member.shard); });
+  };
+  const bool external = any([](Shard& shard) { return shard.scheduler().external() > 0; });
+  const bool in_flight = any([](Shard& shard) { return shard.reactor().in_flight() > 0; });
+  if (!external && !in_flight) return false;
+  // Work of other threads holds the clock; I/O that a timer may be meant to end does not.
+  const bool timers = any([](Shard& shard) { return !shard.scheduler().NextTimer().infinite(); });
   const MonotonicClock real;
-  const Timestamp end = real.Now() + absl::Nanoseconds(timers ? kPatienceNs : kStuckNs);
+  const Timestamp end =
+      real.Now() + absl::Nanoseconds(timers && !external ? kPatienceNs : kStuckNs);
   constexpr int64_t kPollNs = 100'000;
   do {
     for (Member& member : members_) {
-      if (member.shard->reactor().in_flight() == 0) continue;
-      member.driver->Wait(kPollNs);
-      if (member.driver->HasCompletions()) return true;
+      if (member.shard->reactor().in_flight() > 0 || member.shard->scheduler().external() > 0) {
+        member.driver->Wait(kPollNs);
+      }
+      if (member.driver->HasCompletions() || member.shard->HasArrivals()) return true;
     }
   } while (real.Now() < end);
   return false;

@@ -70,6 +70,7 @@ class BranchPromise final : public PromiseBase {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<BranchPromise> branch) const noexcept {
       BranchOwner& owner = branch.promise().owner_;
+      Scheduler::Current()->FlowEnds(branch.promise().context_);
       branch.destroy();
       owner.OnBranchEnd();
     }

@@ -38,7 +38,9 @@ struct ReturnToParent {
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) const noexcept {
-    return task.promise().parent()->handle();
+    PromiseBase& parent = *task.promise().parent();
+    Scheduler::Current()->SetLeaf(parent);
+    return parent.handle();
   }
   void await_resume() const noexcept {}
 };
@@ -158,6 +160,7 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
       Scheduler& scheduler = *Scheduler::Current();
       if (scheduler.Due()) [[unlikely]]
         return scheduler.Preempt(child.promise());
+      scheduler.SetLeaf(child.promise());
       return child;
     }
     T await_resume() const { return child.promise().Take(); }

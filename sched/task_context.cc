@@ -9,6 +9,7 @@ TaskContext::TaskContext(TaskContext* parent) : parent_(parent) {
   stop_phase_ = parent->stop_phase_;
   stop_reason_ = parent->stop_reason_;
   deadline_ = parent->deadline_;
+  group_ = parent->group_;
   parent->children_.PushBack(*this);
 }
 

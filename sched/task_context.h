@@ -115,8 +115,20 @@ class TaskContext : private ListHook<TaskContext> {
   void ReplaceDeadline(Timestamp deadline) { deadline_ = deadline; }
 
   TaskContext* parent() const { return parent_; }
+  // The first flow or scope below this one, and the one beside it; null when there is none.
+  TaskContext* first_child() { return children_.front(); }
+  TaskContext* next_sibling() { return parent_->children_.Next(*this); }
   State state() const { return state_; }
   const Suspension* waiting_for() const { return waiting_for_; }
+  // The innermost task of the flow. REQUIRES: kReady or kSuspended.
+  PromiseBase* leaf() const { return leaf_; }
+  // The index of the scheduling group that the flow belongs to.
+  uint8_t group() const { return group_; }
+
+  // The unit of started_at(): 2^20 ns, about a millisecond.
+  static constexpr int kAgeShift = 20;
+  // When the flow was started, on the shard's clock, modulo 2^32 units: 52 days.
+  uint32_t started_at() const { return started_at_; }
 
  private:
   friend class Scheduler;
@@ -133,6 +145,8 @@ class TaskContext : private ListHook<TaskContext> {
   State state_ = State::kDetached;
   StopPhase stop_phase_ = StopPhase::kNone;
   StopReason stop_reason_ = StopReason::kNone;
+  uint8_t group_ = 0;
+  uint32_t started_at_ = 0;
   TaskContext* parent_;
   Timestamp deadline_ = Timestamp::InfiniteFuture();
   IntrusiveList<TaskContext> children_;

@@ -134,6 +134,21 @@ class IntrusiveQueue {
     return first;
   }
 
+  // Takes the element out that stands `index` places behind the first; null when the queue is empty.
+  // REQUIRES: index is below the length. COST: linear in index.
+  T* PopAt(size_t index) {
+    T* previous = nullptr;
+    T* at = head_;
+    for (; index > 0; --index) {
+      previous = at;
+      at = at->*Next;
+    }
+    if (previous == nullptr) return PopFront();
+    previous->*Next = at->*Next;
+    if (tail_ == at) tail_ = previous;
+    return at;
+  }
+
   // Takes `element` out, wherever it stands. Returns whether it was here. COST: linear; for rare
   // paths.
   bool Remove(T& element) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -383,6 +384,29 @@ TEST(SchedulerDeathTest, DiesWhenAContextIsAskedForOutsideATask) {
   EXPECT_DEATH(harness.scheduler().current_context(), "called from outside a task");
 }
 #endif
+
+std::vector<int> OrderOfTwenty(std::optional<uint64_t> seed) {
+  TaskHarness harness({.shuffle_seed = seed});
+  std::vector<int> order;
+  for (int i = 0; i < 20; ++i) {
+    harness.scope().Spawn([&order, i]() -> Task<void> {
+      order.push_back(i);
+      co_return;
+    });
+  }
+  harness.RunUntilIdle();
+  return order;
+}
+
+TEST(SchedulerTest, ASeedShufflesTheReadyTasksTheSameWayEachTime) {
+  const std::vector<int> in_order = OrderOfTwenty(std::nullopt);
+  EXPECT_TRUE(std::ranges::is_sorted(in_order));
+  const std::vector<int> first = OrderOfTwenty(1);
+  EXPECT_EQ(first, OrderOfTwenty(1));
+  EXPECT_NE(first, in_order);
+  EXPECT_NE(first, OrderOfTwenty(2));
+  EXPECT_TRUE(std::ranges::is_permutation(first, in_order)) << "each runs once";
+}
 
 }  // namespace
 }  // namespace pelton

@@ -5,7 +5,7 @@
 //   EXPECT_EQ(harness.Run(Sum(3)), 6);
 //
 // Time moves only when no task is ready; then it jumps to the next timer, so an hour's sleep takes
-// no time.
+// no time. While other threads work for a task (Scheduler::external()), it waits for them instead.
 //
 // Shard affinity: the thread that makes it, on which it is current as long as it lives. Checked
 // when it dies: no task of scope() lives, no timer is armed, and every coroutine frame is back in
@@ -16,9 +16,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <semaphore>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -36,8 +38,11 @@ class TaskHarness {
  public:
   explicit TaskHarness(const Scheduler::Options& options = {},
                        const TaskScope::Options& scope_options = {})
-      : scheduler_(clock_, options), binding_(&scheduler_, &frames_), root_(nullptr) {
-    scope_.emplace(&root_, scope_options);
+      : scheduler_(clock_, options), binding_(&scheduler_, &frames_) {
+    scope_.emplace(&root(), scope_options);
+    scheduler_.foreign_inbox().SetWaker(
+        &sleep_flag_,
+        [](void* harness) { static_cast<TaskHarness*>(harness)->arrivals_.release(); }, this);
   }
 
   ~TaskHarness() {
@@ -55,7 +60,7 @@ class TaskHarness {
   template <typename T>
   T Run(Task<T> task) {
     Outcome<T> outcome;
-    TaskScope scope(&root_, {});
+    TaskScope scope(&root(), {});
     scope.Spawn(Capture(std::move(task), &outcome));
     while (scope.live() > 0) {
       PELTON_CHECK(Step() || scope.live() == 0)
@@ -70,6 +75,7 @@ class TaskHarness {
     ++turns_;
     scheduler_.BeginTurn();
     scheduler_.RunReady();
+    scheduler_.foreign_inbox().Deliver();
     scheduler_.FireTimers();
   }
 
@@ -78,6 +84,7 @@ class TaskHarness {
   bool Step() {
     Turn();
     if (scheduler_.HasReady()) return true;
+    if (scheduler_.external() > 0) return AwaitForeignWork();
     const Timestamp next = scheduler_.NextTimer();
     if (next.infinite()) return false;
     clock_.AdvanceTo(next);
@@ -100,7 +107,7 @@ class TaskHarness {
   // Where the test's own tasks go; see Run() for a single one. They have to end before the harness
   // does.
   TaskScope& scope() { return *scope_; }
-  TaskContext& root() { return root_; }
+  TaskContext& root() { return scheduler_.root(); }
   Scheduler& scheduler() { return scheduler_; }
   FramePool& frames() { return frames_; }
   VirtualClock& clock() { return clock_; }
@@ -142,11 +149,22 @@ class TaskHarness {
     }
   }
 
+  // Waits, in real time, for the work that goes on in other threads: time does not pass it by.
+  bool AwaitForeignWork() {
+    constexpr auto kPatience = std::chrono::seconds(30);
+    sleep_flag_.PrepareToSleep();
+    const bool arrived =
+        !scheduler_.foreign_inbox().Empty() || arrivals_.try_acquire_for(kPatience);
+    sleep_flag_.WakeUp();
+    return arrived;
+  }
+
   FramePool frames_;
   VirtualClock clock_;
+  SleepFlag sleep_flag_;
+  std::counting_semaphore<> arrivals_{0};
   Scheduler scheduler_;
   SchedulerBinding binding_;
-  TaskContext root_;
   std::optional<TaskScope> scope_;
   uint64_t turns_ = 0;
 };
