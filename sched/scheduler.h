@@ -250,7 +250,7 @@ class Scheduler {
   // Runs the flows of a group until none is ready or the slice ends.
   void RunSlice(Group& group);
   TaskContext* TakeReady(Group& group) {
-    if (options_.shuffle_seed.has_value()) [[unlikely]]
+    if (options_.shuffle_seed.has_value() && group.ready_count > 0) [[unlikely]]
       return group.ready.PopAt(shuffle_.Below(std::min<size_t>(group.ready_count, kShuffleWindow)));
     return group.ready.PopFront();
   }
