@@ -21,17 +21,13 @@
 #include <utility>
 #include <variant>
 
+#include "sched/awaitable.h"
 #include "sched/branch.h"
 #include "sched/task.h"
 
 namespace pelton {
 
 namespace sched_internal {
-
-// What a task's result is stored as.
-template <typename T>
-  requires(!std::is_reference_v<T>)
-using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 // Waits for a fixed number of branches in one context.
 class BranchGroup : protected BranchOwner, protected Suspension {
