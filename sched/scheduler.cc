@@ -127,9 +127,13 @@ void Scheduler::WakeGroup(uint8_t index) {
 }
 
 bool Scheduler::DueSlow() {
-  const bool due = ChargeInterval();
-  if (due) ++statistics_.preemptions;
-  return due;
+  if (!ChargeInterval()) return false;
+  if (Unbudgeted()) [[unlikely]] {
+    checks_left_ = checks_granted_ = kCheckInterval;
+    return false;
+  }
+  ++statistics_.preemptions;
+  return true;
 }
 
 bool Scheduler::ChargeInterval() {

@@ -118,6 +118,18 @@ class Scheduler {
     return DueSlow();
   }
 
+  // Lets the running task pass every preemption point until it suspends or `until` has come; see
+  // unbudgeted.h. A time in the past ends that.
+  void SetUnbudgeted(Timestamp until) {
+    unbudgeted_until_ = until;
+    unbudgeted_resumption_ = current_resumption();
+  }
+  // Changes whenever a task is resumed: a task that sees the same number again has not been
+  // suspended. REQUIRES: called from a task.
+  uint64_t current_resumption() const {
+    return groups_[running_group_].resumptions * SchedulingGroup::kMaxGroups + running_group_;
+  }
+
   // The context of the running task. REQUIRES: called from a task.
   TaskContext& current_context() {
     PELTON_DCHECK(running_ != nullptr) << "called from outside a task";
@@ -239,6 +251,10 @@ class Scheduler {
   static constexpr uint64_t kVirtualCheckNs = 100;
 
   PELTON_COLD bool DueSlow();
+  // Whether the running task may pass the preemption points. COST: a clock reading when it asked to.
+  bool Unbudgeted() const {
+    return unbudgeted_resumption_ == current_resumption() && clock_.Now() < unbudgeted_until_;
+  }
   // Charges the preemption points that were passed to the turn and to the running task. Returns
   // whether one of them has spent its share.
   PELTON_COLD bool ChargeInterval();
@@ -282,6 +298,8 @@ class Scheduler {
   uint32_t turn_operations_ = 0;
   size_t external_ = 0;
   uint64_t least_virtual_time_ = 0;  // never decreases
+  uint64_t unbudgeted_resumption_ = 0;  // the one that SetUnbudgeted() is good for
+  Timestamp unbudgeted_until_;
 
   const Clock& clock_;
   const Options options_;
