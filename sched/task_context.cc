@@ -4,11 +4,14 @@
 
 namespace pelton {
 
-TaskContext::TaskContext(TaskContext* parent) : parent_(parent) {
+TaskContext::TaskContext(TaskContext* parent, Shielding shielding)
+    : shielding_(shielding), parent_(parent) {
   if (parent == nullptr) return;
-  stop_phase_ = parent->stop_phase_;
-  stop_reason_ = parent->stop_reason_;
-  deadline_ = parent->deadline_;
+  if (shielding == Shielding::kNone || ServiceEnded(parent, shielding)) {
+    stop_phase_ = parent->stop_phase_;
+    stop_reason_ = parent->stop_reason_;
+  }
+  if (shielding == Shielding::kNone) deadline_ = parent->deadline_;
   group_ = parent->group_;
   parent->children_.PushBack(*this);
 }
@@ -18,6 +21,14 @@ TaskContext::~TaskContext() {
   PELTON_DCHECK(state_ != State::kReady && state_ != State::kSuspended)
       << "a task was destroyed while it was suspended";
   if (parent_ != nullptr) Unlink();
+}
+
+bool TaskContext::ServiceEnded(const TaskContext* parent, Shielding shielding) {
+  for (const TaskContext* at = parent; shielding != Shielding::kAlways; at = at->parent_) {
+    if (at->parent_ == nullptr) return at->StoppedFrom(StopPhase::kEverything);
+    shielding = at->shielding_;
+  }
+  return false;
 }
 
 TaskContext* TaskContext::NextInWalk(TaskContext* at, TaskContext* root, bool descend) {
@@ -30,10 +41,14 @@ TaskContext* TaskContext::NextInWalk(TaskContext* at, TaskContext* root, bool de
 }
 
 void TaskContext::Stop(StopPhase phase, StopReason reason) {
+  // Then the walk also goes below what has stopped already: something that was shielded until now
+  // may be there.
+  const bool service_ends = parent_ == nullptr && phase == StopPhase::kEverything;
   // A loop and not a recursion: the tree may be deeper than the stack. Interrupt() resumes nothing
   // and destroys nothing, so the tree stands still during the walk.
   for (TaskContext* at = this; at != nullptr;) {
-    const bool news = at->stop_phase_ < phase;
+    const bool passed_over = at != this && at->ShieldedFrom(service_ends);
+    const bool news = !passed_over && at->stop_phase_ < phase;
     if (news) {
       at->stop_phase_ = phase;
       at->stop_reason_ = reason;
@@ -41,7 +56,7 @@ void TaskContext::Stop(StopPhase phase, StopReason reason) {
         at->waiting_for_->Interrupt();
       }
     }
-    at = NextInWalk(at, this, /*descend=*/news);
+    at = NextInWalk(at, this, /*descend=*/news || (service_ends && !passed_over));
   }
 }
 

@@ -10,7 +10,7 @@
 // Shard affinity: the owning shard alone.
 // Ownership: contexts live in coroutine frames; a context outlives its children (checked).
 // Invariants: 1. a context waits for at most one Suspension; 2. it is in the ready queue at most
-// once; 3. a child has reached every stop phase that its parent has.
+// once; 3. a child that is not shielded has reached every stop phase that its parent has.
 
 #ifndef PELTON_SCHED_TASK_CONTEXT_H_
 #define PELTON_SCHED_TASK_CONTEXT_H_
@@ -44,6 +44,13 @@ enum class StopReason : uint8_t {
   kCancelled,  // CANCELLED
   kDeadline,   // DEADLINE_EXCEEDED
   kDraining,   // UNAVAILABLE
+};
+
+// Which stops of a context pass over a child of it; see shield.h.
+enum class Shielding : uint8_t {
+  kNone,              // every stop reaches it
+  kUntilServiceEnds,  // only kEverything of a root does: the end of a shard's grace period
+  kAlways,            // none does
 };
 
 // Something a task waits for. Lives in the awaiter, so in the frame of the waiting task.
@@ -88,15 +95,15 @@ class TaskContext : private ListHook<TaskContext> {
   enum class State : uint8_t { kDetached, kReady, kRunning, kSuspended };
 
   // `parent` may be null: the root of a shard.
-  explicit TaskContext(TaskContext* parent);
+  explicit TaskContext(TaskContext* parent, Shielding shielding = Shielding::kNone);
   ~TaskContext();
   TaskContext(const TaskContext&) = delete;
   TaskContext& operator=(const TaskContext&) = delete;
 
-  // Tells this flow and all below it to stop. Idempotent; a lower phase than the one reached
-  // changes nothing.
-  // COST: linear in the number of contexts below that have not reached the phase. Resumes nothing
-  // itself.
+  // Tells this flow and all below it to stop, but for what is shielded from it. Idempotent; a lower
+  // phase than the one reached changes nothing.
+  // COST: linear in the number of contexts below that have not reached the phase (of all contexts
+  // for kEverything of a root). Resumes nothing itself.
   void Stop(StopPhase phase, StopReason reason);
 
   StopPhase stop_phase() const { return stop_phase_; }
@@ -135,6 +142,14 @@ class TaskContext : private ListHook<TaskContext> {
   friend class Suspension;
   friend class IntrusiveList<TaskContext>;
 
+  // Whether a stop from above passes over this context.
+  bool ShieldedFrom(bool service_ends) const {
+    return shielding_ == Shielding::kAlways ||
+           (shielding_ == Shielding::kUntilServiceEnds && !service_ends);
+  }
+  // Whether the root has been told to stop everything and a context of this shielding under
+  // `parent` is to obey. COST: linear in the depth.
+  static bool ServiceEnded(const TaskContext* parent, Shielding shielding);
   // The next context of a walk over the tree below `root` in pre-order; `descend` says whether to
   // visit `at`'s children.
   static TaskContext* NextInWalk(TaskContext* at, TaskContext* root, bool descend);
@@ -144,7 +159,8 @@ class TaskContext : private ListHook<TaskContext> {
   Suspension* waiting_for_ = nullptr;  // null while ready or running
   State state_ = State::kDetached;
   StopPhase stop_phase_ = StopPhase::kNone;
-  StopReason stop_reason_ = StopReason::kNone;
+  StopReason stop_reason_ : 4 = StopReason::kNone;
+  const Shielding shielding_ : 4;
   uint8_t group_ = 0;
   uint32_t started_at_ = 0;
   TaskContext* parent_;
