@@ -43,6 +43,8 @@ class NestedContext : private Timer {
     scheduler.SwitchContext(outer_);
   }
 
+  TaskContext& context() { return context_; }
+
   // Counts anew from the beginning of this turn, unless it has expired.
   void RestartDeadline(absl::Duration timeout) {
     if (expired_) return;

@@ -41,9 +41,14 @@ void TaskScope::StopWith(const TaskContext& joiner) {
 
 void TaskScope::OnError(const absl::Status& status) {
   if (cancelled_by_owner_ && absl::IsCancelled(status)) return;
-  if (!first_error_.ok() || first_exception_) return;
+  if (failed()) return;
   first_error_ = status;
+  StopForFailure();
+}
+
+void TaskScope::StopForFailure() {
   context_.Stop(StopPhase::kEverything, StopReason::kCancelled);
+  if (body_ != nullptr) body_->StopForFailure();
 }
 
 void TaskScope::Contain(const absl::Status& status) {
@@ -58,15 +63,37 @@ void TaskScope::ContainException(const std::exception_ptr& exception) {
 }
 
 void TaskScope::OnBranchException(std::exception_ptr exception) {
-  if (!first_error_.ok() || first_exception_) return;
+  if (failed()) return;
   first_exception_ = std::move(exception);
-  context_.Stop(StopPhase::kEverything, StopReason::kCancelled);
+  StopForFailure();
 }
 
 void TaskScope::OnBranchEnd() {
   --live_;
-  if (room_waiter_ != nullptr) std::exchange(room_waiter_, nullptr)->RoomMade();
+  if (RoomWaiter* first = room_waiters_.front()) first->Wake();
   if (live_ == 0 && joiner_ != nullptr) std::exchange(joiner_, nullptr)->ChildrenEnded();
+}
+
+Task<absl::Status> TaskScope::WaitForRoom() {
+  RoomWaiter waiter(*this);
+  while (waiter.MustWait()) co_await waiter;
+  const TaskContext& flow = Scheduler::Current()->current_context();
+  co_return flow.StoppedFrom(waiter.interrupted_from()) ? flow.StopStatus() : absl::OkStatus();
+}
+
+TaskScope::RoomWaiter::~RoomWaiter() {
+  Unlink();
+  // There may be room for the next one, too, and also when this one does not use it.
+  if (RoomWaiter* first = scope_.room_waiters_.front()) first->Wake();
+}
+
+bool TaskScope::RoomWaiter::MustWait() {
+  if (StoppedBeforeWaiting()) return false;
+  return scope_.room_waiters_.front() != this || !scope_.HasRoom();
+}
+
+void TaskScope::RoomWaiter::Wake() {
+  if (std::exchange(asleep_, false)) Resume();
 }
 
 absl::Status TaskScope::TakeOutcome() {

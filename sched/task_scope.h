@@ -25,11 +25,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "framework/base/intrusive_list.h"
 #include "framework/base/status.h"
 #include "sched/branch.h"
+#include "sched/nested_context.h"
 #include "sched/task.h"
 
 namespace pelton {
+
+namespace sched_internal {
+class ScopeBody;
+}  // namespace sched_internal
 
 class TaskScope final : private sched_internal::BranchOwner {
  public:
@@ -70,8 +76,10 @@ class TaskScope final : private sched_internal::BranchOwner {
   }
 
   // Suspends until another child may be spawned. Returns the stop status when the waiting task is
-  // told to stop; OK otherwise. One task at a time may wait.
-  [[nodiscard]] auto WaitForRoom() { return RoomAwaiter(*this); }
+  // told to stop; OK otherwise. Tasks get room in the order in which they asked for it. Room is not
+  // kept: when several tasks spawn into the scope, each does so before its next await.
+  // COST: one frame.
+  Task<absl::Status> WaitForRoom();
 
   // Suspends until every child has ended. Yields the first error, or rethrows the first exception,
   // of a child; OK when there was none. Cancelling the joining task stops the children and does not
@@ -84,6 +92,8 @@ class TaskScope final : private sched_internal::BranchOwner {
   // Tells every child to stop from `phase` on.
   void Stop(StopPhase phase, StopReason reason);
 
+  // Whether a child has failed, and Join() has not told yet.
+  bool failed() const { return !first_error_.ok() || first_exception_ != nullptr; }
   // How many children have not ended.
   size_t live() const { return live_; }
   // How many children's failures were contained.
@@ -91,6 +101,8 @@ class TaskScope final : private sched_internal::BranchOwner {
   const TaskContext& context() const { return context_; }
 
  private:
+  friend class sched_internal::ScopeBody;
+
   // Waits for the children to end.
   class JoinAwaiter final : public Suspension {
    public:
@@ -115,34 +127,33 @@ class TaskScope final : private sched_internal::BranchOwner {
     TaskScope& scope_;
   };
 
-  class RoomAwaiter final : public Suspension {
+  // A task that waits for room, from its arrival until it has got some or gives up.
+  class RoomWaiter final : public Suspension, public ListHook<RoomWaiter> {
    public:
-    explicit RoomAwaiter(TaskScope& scope) : Suspension(StopPhase::kAccepting), scope_(scope) {}
-    bool await_ready() const { return HasNothingToWaitFor() && !Scheduler::Current()->Due(); }
+    explicit RoomWaiter(TaskScope& scope) : Suspension(StopPhase::kAccepting), scope_(scope) {
+      scope_.room_waiters_.PushBack(*this);
+    }
+    ~RoomWaiter();
+    bool MustWait();
+    void Wake();
+
+    bool await_ready() const noexcept { return false; }
     template <PeltonPromise Promise>
     void await_suspend(std::coroutine_handle<Promise> task) {
-      if (HasNothingToWaitFor()) return Requeue(task.promise());
-      PELTON_CHECK(scope_.room_waiter_ == nullptr) << "two tasks wait for room in one TaskScope";
-      scope_.room_waiter_ = this;
       Suspend(task.promise());
+      asleep_ = true;
     }
-    absl::Status await_resume() const {
-      const TaskContext& flow = Scheduler::Current()->current_context();
-      return flow.StoppedFrom(interrupted_from()) ? flow.StopStatus() : absl::OkStatus();
-    }
-    void Interrupt() override {
-      scope_.room_waiter_ = nullptr;
-      Resume();
-    }
-    void Describe(std::ostream& out) const override {
-      out << "room in a scope that holds its limit of " << scope_.live_ << " children";
-    }
-    void RoomMade() { Resume(); }
+    void await_resume() const noexcept {}
 
    private:
-    bool HasNothingToWaitFor() const { return StoppedBeforeWaiting() || scope_.HasRoom(); }
+    void Interrupt() override { Wake(); }
+    void Describe(std::ostream& out) const override {
+      out << "room in a scope that holds its limit of " << scope_.options_.max_children
+          << " children";
+    }
 
     TaskScope& scope_;
+    bool asleep_ = false;
   };
 
   template <typename Function, typename... Arguments>
@@ -196,6 +207,8 @@ class TaskScope final : private sched_internal::BranchOwner {
       OnError(result.status());
   }
   void OnError(const absl::Status& status);
+  // Stops the children, and the body of WithTaskScope(), because a child has failed.
+  void StopForFailure();
   // Stops the children for the reason that `joiner` was stopped for.
   void StopWith(const TaskContext& joiner);
   void Contain(const absl::Status& status);
@@ -210,33 +223,58 @@ class TaskScope final : private sched_internal::BranchOwner {
   bool cancelled_by_owner_ = false;
   uint64_t contained_errors_ = 0;
   JoinAwaiter* joiner_ = nullptr;
-  RoomAwaiter* room_waiter_ = nullptr;
+  IntrusiveList<RoomWaiter> room_waiters_;
   absl::Status first_error_;
   std::exception_ptr first_exception_;
+  sched_internal::ScopeBody* body_ = nullptr;  // of WithTaskScope(), while it runs
 };
 
+namespace sched_internal {
+
+// The context that the body of a WithTaskScope() runs in: beside the children, so that the owner's
+// Cancel() does not reach it, and a child's failure does.
+class ScopeBody final : public NestedContext {
+ public:
+  explicit ScopeBody(TaskScope& scope)
+      : NestedContext(Timestamp::InfiniteFuture(), Shielding::kNone), scope_(scope) {
+    scope_.body_ = this;
+  }
+  ~ScopeBody() { scope_.body_ = nullptr; }
+  void StopForFailure() { context().Stop(StopPhase::kEverything, StopReason::kCancelled); }
+
+ private:
+  TaskScope& scope_;
+};
+
+}  // namespace sched_internal
+
 // Calls `body(scope)`, which returns a Task<absl::Status>, and joins the scope whatever the
-// outcome: when the body fails or throws, the children are cancelled first. Yields the body's error
-// or rethrows its exception; else the scope's.
+// outcome. What fails first, or throws, cancels everything else: the body the children, and a child
+// the other children and the body. Yields that first error or rethrows that exception; an error
+// that a body returns after a child has failed counts as a consequence.
 template <typename Body>
 Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
   TaskScope scope(options);
   absl::Status status;
   std::exception_ptr exception;
   try {
+    const sched_internal::ScopeBody context(scope);
     status = co_await body(scope);
   } catch (...) {
     exception = std::current_exception();
   }
+  const bool body_failed_first = (!status.ok() || exception) && !scope.failed();
   if (!status.ok() || exception) scope.Cancel();
   absl::Status joined;
+  std::exception_ptr joined_exception;
   try {
     joined = co_await scope.Join();
   } catch (...) {
-    if (!exception && status.ok()) exception = std::current_exception();
+    joined_exception = std::current_exception();
   }
-  if (exception) std::rethrow_exception(exception);
-  if (!status.ok()) co_return status;
+  if (body_failed_first && exception) std::rethrow_exception(exception);
+  if (body_failed_first) co_return status;
+  if (joined_exception) std::rethrow_exception(joined_exception);
   co_return joined;
 }
 

@@ -34,8 +34,7 @@ inline Task<absl::Status> FailAfter(absl::Duration duration, absl::Status status
   co_return status;
 }
 
-template <typename T = void>
-Task<T> ThrowAfter(absl::Duration duration, std::string text) {
+inline Task<void> ThrowAfter(absl::Duration duration, std::string text) {
   (void)co_await SleepFor(duration);
   throw std::runtime_error(text);
 }
@@ -52,9 +51,7 @@ void UnderEverySeed(Test test) {
   for (uint64_t seed = 1; seed <= kSeeds && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("shuffle_seed = " + std::to_string(seed));
     Scheduler::Options options;
-    [&](auto& o) {
-      if constexpr (requires { o.shuffle_seed; }) o.shuffle_seed = seed;
-    }(options);
+    options.shuffle_seed = seed;
     TaskHarness harness(options);
     test(harness);
   }

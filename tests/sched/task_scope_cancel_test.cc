@@ -6,19 +6,15 @@
 #include "sched/preemption.h"
 #include "sched/sleep.h"
 #include "sched/task_scope.h"
+#include "tests/sched/flows.h"
 #include "tests/support/task_harness.h"
 
 namespace pelton {
 namespace {
 
+using testing::FailAfter;
+using testing::Sleep;
 using testing::TaskHarness;
-
-Task<absl::Status> Sleep(absl::Duration duration) { co_return co_await SleepFor(duration); }
-
-Task<absl::Status> FailAfter(absl::Duration duration, absl::Status status) {
-  (void)co_await SleepFor(duration);
-  co_return status;
-}
 
 TEST(TaskScopeTest, CancelReachesEveryChildAndIsNoFailure) {
   TaskHarness harness;

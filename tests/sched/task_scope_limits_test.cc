@@ -8,27 +8,22 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "framework/base/status.h"
+#include "sched/deadline.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
 #include "sched/task_scope.h"
+#include "tests/sched/flows.h"
 #include "tests/support/task_harness.h"
 
 namespace pelton {
 namespace {
 
+using testing::FailAfter;
+using testing::Sleep;
 using testing::TaskHarness;
-
-Task<absl::Status> Sleep(absl::Duration duration) { co_return co_await SleepFor(duration); }
-
-Task<absl::Status> FailAfter(absl::Duration duration, absl::Status status) {
-  (void)co_await SleepFor(duration);
-  co_return status;
-}
-
-Task<void> ThrowAfter(absl::Duration duration, std::string text) {
-  (void)co_await SleepFor(duration);
-  throw std::runtime_error(text);
-}
+using testing::ThrowAfter;
+using testing::UnderEverySeed;
 
 TEST(TaskScopeTest, ContainedFailuresHarmNobodyAndAreObserved) {
   struct Observed {
@@ -111,6 +106,98 @@ TEST(TaskScopeTest, WaitForRoomKeepsToTheLimit) {
   EXPECT_TRUE(harness.Run(parent()).ok());
   EXPECT_EQ(most, 3u);
   EXPECT_GE(harness.now() - Timestamp(), absl::Seconds(6));
+}
+
+TEST(TaskScopeTest, TasksGetRoomInTheOrderInWhichTheyAsked) {
+  TaskHarness harness;
+  std::vector<int> order;
+  auto parent = [&]() -> Task<absl::Status> {
+    TaskScope scope({.max_children = 1});
+    scope.Spawn(Sleep, absl::Seconds(1));
+    TaskScope spawners;
+    auto spawner = [&](int number) -> Task<absl::Status> {
+      for (int i = 0; i < 3; ++i) {
+        PELTON_CO_RETURN_IF_ERROR(co_await scope.WaitForRoom());
+        order.push_back(number);
+        scope.Spawn(Sleep, absl::Seconds(1));
+      }
+      co_return absl::OkStatus();
+    };
+    for (int i = 0; i < 4; ++i) spawners.Spawn(spawner, i);
+    EXPECT_TRUE((co_await spawners.Join()).ok());
+    co_return co_await scope.Join();
+  };
+  EXPECT_TRUE(harness.Run(parent()).ok());
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}));
+}
+
+TEST(TaskScopeTest, ManySpawnersKeepToTheLimitInEveryOrder) {
+  UnderEverySeed([](TaskHarness& harness) {
+    size_t most = 0;
+    int spawned = 0;
+    auto parent = [&]() -> Task<absl::Status> {
+      TaskScope scope({.max_children = 3});
+      TaskScope spawners;
+      auto spawner = [&]() -> Task<absl::Status> {
+        for (int i = 0; i < 5; ++i) {
+          PELTON_CO_RETURN_IF_ERROR(co_await scope.WaitForRoom());
+          scope.Spawn(Sleep, absl::Seconds(1));
+          ++spawned;
+          most = std::max(most, scope.live());
+          co_await Yield();
+        }
+        co_return absl::OkStatus();
+      };
+      for (int i = 0; i < 5; ++i) spawners.Spawn(spawner);
+      EXPECT_TRUE((co_await spawners.Join()).ok());
+      co_return co_await scope.Join();
+    };
+    EXPECT_TRUE(harness.Run(parent()).ok());
+    EXPECT_EQ(spawned, 25);
+    EXPECT_EQ(most, 3u);
+    EXPECT_LT(harness.now() - Timestamp(), absl::Seconds(10)) << "room is never left unused";
+  });
+}
+
+TEST(TaskScopeTest, RoomThatIsNotUsedGoesToTheNext) {
+  UnderEverySeed([](TaskHarness& harness) {
+    int got_room = 0;
+    auto parent = [&]() -> Task<absl::Status> {
+      TaskScope scope({.max_children = 1});
+      scope.Spawn(Sleep, absl::Seconds(1));
+      TaskScope askers;
+      for (int i = 0; i < 4; ++i) {
+        askers.Spawn([&]() -> Task<void> { got_room += (co_await scope.WaitForRoom()).ok(); });
+      }
+      EXPECT_TRUE((co_await askers.Join()).ok());
+      co_return co_await scope.Join();
+    };
+    EXPECT_TRUE(harness.Run(parent()).ok());
+    EXPECT_EQ(got_room, 4);
+  });
+}
+
+TEST(TaskScopeTest, OneOfSeveralWaitersGivesUpAndTheOthersGetRoom) {
+  UnderEverySeed([](TaskHarness& harness) {
+    absl::Status impatient;
+    int got_room = 0;
+    auto parent = [&]() -> Task<absl::Status> {
+      TaskScope scope({.max_children = 1});
+      scope.Spawn(Sleep, absl::Seconds(3));
+      TaskScope askers;
+      askers.Spawn([&]() -> Task<void> {
+        impatient = co_await WithTimeout(absl::Seconds(1), scope.WaitForRoom());
+      });
+      for (int i = 0; i < 2; ++i) {
+        askers.Spawn([&]() -> Task<void> { got_room += (co_await scope.WaitForRoom()).ok(); });
+      }
+      EXPECT_TRUE((co_await askers.Join()).ok());
+      co_return co_await scope.Join();
+    };
+    EXPECT_TRUE(harness.Run(parent()).ok());
+    EXPECT_TRUE(absl::IsDeadlineExceeded(impatient)) << impatient;
+    EXPECT_EQ(got_room, 2);
+  });
 }
 
 TEST(TaskScopeTest, WaitForRoomEndsWhenTheWaiterIsStopped) {

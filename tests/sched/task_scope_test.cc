@@ -12,24 +12,16 @@
 #include "absl/status/statusor.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
+#include "tests/sched/flows.h"
 #include "tests/support/task_harness.h"
 
 namespace pelton {
 namespace {
 
+using testing::FailAfter;
+using testing::Sleep;
 using testing::TaskHarness;
-
-Task<absl::Status> Sleep(absl::Duration duration) { co_return co_await SleepFor(duration); }
-
-Task<absl::Status> FailAfter(absl::Duration duration, absl::Status status) {
-  (void)co_await SleepFor(duration);
-  co_return status;
-}
-
-Task<void> ThrowAfter(absl::Duration duration, std::string text) {
-  (void)co_await SleepFor(duration);
-  throw std::runtime_error(text);
-}
+using testing::ThrowAfter;
 
 TEST(TaskScopeTest, JoinWaitsForEveryChild) {
   TaskHarness harness;

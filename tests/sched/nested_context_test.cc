@@ -1,4 +1,6 @@
-// WithDeadline() and WithTimeout() around awaitables other than tasks, which need no frame.
+// Deadlines around awaitables other than tasks, which need no frame.
+
+#include "sched/nested_context.h"
 
 #include <gtest/gtest.h>
 
