@@ -96,6 +96,38 @@ using Stored = typename StoredResult<T>::type;
 template <Awaitable A>
 using AwaitResult = decltype(std::declval<sched_internal::AwaiterOf<A>&>().await_resume());
 
+namespace sched_internal {
+
+// Yields the result as it is stored, for code that is the same for all kinds of results.
+template <Awaitable A>
+class Storing {
+ public:
+  explicit Storing(A&& awaitable) : awaiter_(GetAwaiter(std::forward<A>(awaitable))) {}
+  Storing(const Storing&) = delete;
+  Storing& operator=(const Storing&) = delete;
+
+  bool await_ready() { return bool{awaiter_.await_ready()}; }
+  template <PeltonPromise Promise>
+  auto await_suspend(std::coroutine_handle<Promise> task) {
+    return awaiter_.await_suspend(task);
+  }
+  Stored<AwaitResult<A>> await_resume() {
+    if constexpr (std::is_void_v<AwaitResult<A>>) {
+      awaiter_.await_resume();
+      return {};
+    } else {
+      return awaiter_.await_resume();
+    }
+  }
+
+ private:
+  AwaiterOf<A> awaiter_;
+};
+template <Awaitable A>
+Storing(A&&) -> Storing<A>;
+
+}  // namespace sched_internal
+
 }  // namespace pelton
 
 #endif  // PELTON_SCHED_AWAITABLE_H_
