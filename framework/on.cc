@@ -2,7 +2,8 @@
 
 namespace pelton::framework_internal {
 
-void RemoteCall::SendRequest() {
+void RemoteCall::SendRequest(PromiseBase& leaf) {
+  caller_ = &leaf;
   const TaskContext& caller = *context();
   deadline_ = caller.deadline();
   group_ = SchedulingGroup::FromIndex(caller.group());
@@ -23,6 +24,9 @@ void RemoteCall::StartRemoteTask() {
 
 void RemoteCall::RemoteTaskRuns(TaskContext& context) {
   remote_context_ = &context;
+  PromiseBase* root = &Scheduler::Current()->leaf();
+  while (root->parent() != nullptr) root = root->parent();
+  root->set_caller_on_other_shard(*caller_);
   context.TightenDeadline(deadline_);
   if (cancel_arrived_early_) context.Stop(StopPhase::kEverything, stop_reason_);
 }

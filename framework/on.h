@@ -51,7 +51,7 @@ class RemoteCall : protected Suspension {
   virtual void SpawnRemoteTask() = 0;
 
   // REQUIRES: the awaiting task was suspended before.
-  void SendRequest();
+  void SendRequest(PromiseBase& caller);
   // On the target: calls SpawnRemoteTask() in the caller's scheduling group.
   void StartRemoteTask();
   // On the target, from the task: it runs in `context` until it has ended.
@@ -80,6 +80,7 @@ class RemoteCall : protected Suspension {
   StopReason stop_reason_ = StopReason::kNone;
   // Whether the task is to be stopped as soon as it runs; the target's, once the request was sent.
   bool cancel_arrived_early_ = false;
+  PromiseBase* caller_ = nullptr;          // the origin's, suspended
   TaskContext* remote_context_ = nullptr;  // the target's
   Node request_;                           // also the reply
   Node cancel_;
@@ -101,7 +102,7 @@ class OnAwaiter final : private RemoteCall {
   template <PeltonPromise Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
     Suspend(task.promise());
-    SendRequest();
+    SendRequest(task.promise());
   }
   T await_resume() {
     if (exception_) [[unlikely]]

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/base/check.h"
+#include "sched/backtrace.h"
 
 namespace pelton {
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "framework/base/compiler.h"
+#include "sched/backtrace.h"
 #include "sched/promise.h"
 #include "sched/scheduler.h"
 #include "sched/task_context.h"
@@ -64,7 +65,10 @@ class BranchPromise final : public PromiseBase {
 
   Branch get_return_object() { return Branch(*this); }
   void return_void() noexcept {}
-  void unhandled_exception() { owner_.OnBranchException(std::current_exception()); }
+  void unhandled_exception() {
+    RecordException(std::current_exception());
+    owner_.OnBranchException(std::current_exception());
+  }
 
   struct End {
     bool await_ready() const noexcept { return false; }

@@ -8,6 +8,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -41,6 +42,22 @@ class PromiseBase {
   // The task that awaits this one; null at the root of a flow.
   PromiseBase* parent() const { return parent_; }
   void set_parent(PromiseBase* parent) { parent_ = parent; }
+
+  // Who waits for this task, for backtraces: its parent, or, at the root of a flow that works for a
+  // task of another shard, that task. It is suspended until this flow has ended; control never
+  // passes to it from here.
+  struct Caller {
+    PromiseBase* promise;  // null at the root of other flows
+    bool on_other_shard;
+  };
+  Caller caller() const {
+    const auto bits = reinterpret_cast<uintptr_t>(parent_);
+    return {reinterpret_cast<PromiseBase*>(bits & ~kOtherShard), (bits & kOtherShard) != 0};
+  }
+  // REQUIRES: the root of a flow.
+  void set_caller_on_other_shard(PromiseBase& caller) {
+    parent_ = reinterpret_cast<PromiseBase*>(reinterpret_cast<uintptr_t>(&caller) | kOtherShard);
+  }
   // Where this task awaits, or awaited last.
   const std::source_location& awaiting_at() const { return awaiting_at_; }
 
@@ -54,6 +71,9 @@ class PromiseBase {
   ~PromiseBase() = default;
 
  private:
+  // Marks a parent that is a task of another shard.
+  static constexpr uintptr_t kOtherShard = 1;
+
   PromiseBase* parent_ = nullptr;
   std::source_location awaiting_at_;
 };

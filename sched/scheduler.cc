@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "sched/backtrace.h"
+
 namespace pelton {
 namespace {
 
@@ -36,7 +38,15 @@ Scheduler::Scheduler(const Clock& clock, const Options& options)
       random_(RandomSeed(clock, options)),
       shuffle_(options.shuffle_seed.value_or(0)),
       timers_(now_.nanoseconds()) {
+  sched_internal::AnnotateFatalErrors();
   BeginTurn();
+}
+
+sched_internal::ExceptionTraces& Scheduler::exception_traces() {
+  if (exception_traces_ == nullptr) {
+    exception_traces_ = std::make_unique<sched_internal::ExceptionTraces>();
+  }
+  return *exception_traces_;
 }
 
 Scheduler::~Scheduler() {

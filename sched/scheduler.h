@@ -16,7 +16,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/time/time.h"
@@ -45,6 +47,10 @@ class Timer : public TimerNode {
  protected:
   ~Timer() = default;
 };
+
+namespace sched_internal {
+class ExceptionTraces;
+}  // namespace sched_internal
 
 class Scheduler {
  public:
@@ -148,6 +154,7 @@ class Scheduler {
     PELTON_DCHECK(running_ != nullptr);
     running_->state_ = TaskContext::State::kDetached;
     context.state_ = TaskContext::State::kRunning;
+    context.holds_flow_ = true;
     running_ = &context;
   }
 
@@ -182,6 +189,7 @@ class Scheduler {
     context.group_ = running_ != nullptr ? running_->group_ : spawn_group_;
     context.started_at_ = static_cast<uint32_t>(now_.nanoseconds() >> TaskContext::kAgeShift);
     ++groups_[context.group_].live;
+    context.holds_flow_ = true;
     context.leaf_ = &root;
     context.state_ = TaskContext::State::kSuspended;
     MakeReady(context);
@@ -192,8 +200,14 @@ class Scheduler {
     return SchedulingGroup::FromIndex(
         std::exchange(spawn_group_, static_cast<uint8_t>(group.index())));
   }
-  // The flow that runs in `context`, which was started, has come to its end.
-  void FlowEnds(const TaskContext& context) { --groups_[context.group_].live; }
+  // The running flow, which was started in `context`, has come to its end.
+  void FlowEnds(const TaskContext& context) {
+    --groups_[context.group_].live;
+    // Its frame dies now, and a signal handler may ask who runs.
+    running_ = nullptr;
+    leaf_ = nullptr;
+    std::atomic_signal_fence(std::memory_order_release);
+  }
   // Moves the running flow to another group, from its next turn in the ready queue on.
   void SwitchGroup(SchedulingGroup group) {
     --groups_[current_context().group_].live;
@@ -223,6 +237,9 @@ class Scheduler {
     --external_;
   }
   size_t external() const { return external_; }
+
+  // Where the last exceptions left their tasks; see backtrace.h.
+  sched_internal::ExceptionTraces& exception_traces();
 
  private:
   // A group's part of this shard. Ticks are those of AccountingNow().
@@ -297,7 +314,7 @@ class Scheduler {
   uint64_t virtual_checks_ = 0;  // on a virtual clock: passed since the beginning
   uint32_t turn_operations_ = 0;
   size_t external_ = 0;
-  uint64_t least_virtual_time_ = 0;  // never decreases
+  uint64_t least_virtual_time_ = 0;     // never decreases
   uint64_t unbudgeted_resumption_ = 0;  // the one that SetUnbudgeted() is good for
   Timestamp unbudgeted_until_;
 
@@ -308,6 +325,7 @@ class Scheduler {
   Random shuffle_;
   TaskContext root_{nullptr};
   std::array<Group, SchedulingGroup::kMaxGroups> groups_;
+  std::unique_ptr<sched_internal::ExceptionTraces> exception_traces_;
   ForeignInbox foreign_inbox_;
   TimerWheel timers_;
 };

@@ -23,6 +23,7 @@
 
 #include "framework/base/check.h"
 #include "framework/base/compiler.h"
+#include "sched/backtrace.h"
 #include "sched/promise.h"
 #include "sched/scheduler.h"
 
@@ -64,6 +65,7 @@ class TaskResult {
   void unhandled_exception() noexcept {
     std::construct_at(&exception_, std::current_exception());
     state_ = State::kException;
+    RecordException(exception_);
   }
 
   T Take() {
@@ -86,7 +88,10 @@ template <typename T>
 class TaskResult<T&> {
  public:
   void return_value(T& value) { value_ = std::addressof(value); }
-  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+  void unhandled_exception() noexcept {
+    exception_ = std::current_exception();
+    RecordException(exception_);
+  }
   T& Take() {
     if (exception_) [[unlikely]]
       std::rethrow_exception(exception_);
@@ -102,7 +107,10 @@ template <>
 class TaskResult<void> {
  public:
   void return_void() noexcept {}
-  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+  void unhandled_exception() noexcept {
+    exception_ = std::current_exception();
+    RecordException(exception_);
+  }
   void Take() {
     if (exception_) [[unlikely]]
       std::rethrow_exception(exception_);

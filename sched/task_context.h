@@ -123,9 +123,11 @@ class TaskContext : private ListHook<TaskContext> {
 
   TaskContext* parent() const { return parent_; }
   // The first flow or scope below this one, and the one beside it; null when there is none.
-  TaskContext* first_child() { return children_.front(); }
-  TaskContext* next_sibling() { return parent_->children_.Next(*this); }
+  const TaskContext* first_child() const { return children_.front(); }
+  const TaskContext* next_sibling() const { return parent_->children_.Next(*this); }
   State state() const { return state_; }
+  // Whether this is a flow, or nested in one; false for what only groups others.
+  bool holds_flow() const { return holds_flow_; }
   const Suspension* waiting_for() const { return waiting_for_; }
   // The innermost task of the flow. REQUIRES: kReady or kSuspended.
   PromiseBase* leaf() const { return leaf_; }
@@ -157,7 +159,8 @@ class TaskContext : private ListHook<TaskContext> {
   TaskContext* next_ready_ = nullptr;  // link in the ready queue
   PromiseBase* leaf_ = nullptr;        // the task to resume; stale while running
   Suspension* waiting_for_ = nullptr;  // null while ready or running
-  State state_ = State::kDetached;
+  State state_ : 4 = State::kDetached;
+  bool holds_flow_ : 4 = false;
   StopPhase stop_phase_ = StopPhase::kNone;
   StopReason stop_reason_ : 4 = StopReason::kNone;
   const Shielding shielding_ : 4;

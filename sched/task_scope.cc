@@ -1,6 +1,7 @@
 #include "sched/task_scope.h"
 
 #include "absl/strings/str_cat.h"
+#include "sched/backtrace.h"
 
 namespace pelton {
 
@@ -99,16 +100,6 @@ void TaskScope::RoomWaiter::Wake() {
 absl::Status TaskScope::TakeOutcome() {
   if (first_exception_) std::rethrow_exception(std::exchange(first_exception_, nullptr));
   return std::exchange(first_error_, absl::OkStatus());
-}
-
-std::string DescribeException(const std::exception_ptr& exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "of a type that is not derived from std::exception";
-  }
 }
 
 }  // namespace pelton

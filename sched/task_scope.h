@@ -278,9 +278,6 @@ Task<absl::Status> WithTaskScope(Body body, TaskScope::Options options = {}) {
   co_return joined;
 }
 
-// The text of an exception, for error messages.
-std::string DescribeException(const std::exception_ptr& exception);
-
 }  // namespace pelton
 
 #endif  // PELTON_SCHED_TASK_SCOPE_H_

@@ -16,6 +16,10 @@
 
 namespace pelton::base_internal {
 
+// Adds something to the message of every fatal error, such as where the running task awaits.
+// `annotate` must not fail. Setting it again changes nothing when it is the same.
+void SetFatalAnnotator(void (*annotate)(std::ostream& out));
+
 // Collects the message of a failed check, writes it and aborts when it is destroyed.
 class FatalMessage {
  public:

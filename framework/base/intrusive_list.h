@@ -77,6 +77,7 @@ class IntrusiveList {
 
   // The first element, or null.
   T* front() { return empty() ? nullptr : static_cast<T*>(head_.next_); }
+  const T* front() const { return empty() ? nullptr : static_cast<const T*>(head_.next_); }
 
   // Takes the first element out and returns it; null when the list is empty.
   T* PopFront() {
@@ -89,6 +90,10 @@ class IntrusiveList {
   T* Next(T& element) {
     ListHook<T>* next = static_cast<ListHook<T>&>(element).next_;
     return next == &head_ ? nullptr : static_cast<T*>(next);
+  }
+  const T* Next(const T& element) const {
+    const ListHook<T>* next = static_cast<const ListHook<T>&>(element).next_;
+    return next == &head_ ? nullptr : static_cast<const T*>(next);
   }
 
   // Calls f(T&) for each element in order; f may unlink the element that it is given, no other.

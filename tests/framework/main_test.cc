@@ -61,10 +61,14 @@ TEST(MainTest, AnErrorOfTheServiceIsOneLine) {
   EXPECT_EQ(outcome.error, "fatal: shard 0: no such database\n");
 }
 
-TEST(MainTest, AnExceptionOfTheServiceIsOneLine) {
+TEST(MainTest, AnExceptionOfTheServiceIsALineAndTheBacktrace) {
   const Outcome outcome = RunService("--driver=epoll --shards=1 --outcome=exception");
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.error, "fatal: shard 0: the service ended by an exception: boom\n");
+  EXPECT_TRUE(std::string_view(outcome.error)
+                  .starts_with("fatal: shard 0: the service ended by an exception: boom\n"
+                               "  in a task that has not awaited anything\n"
+                               "  at framework/shard.cc:"))
+      << outcome.error;
 }
 
 struct BadFlag {
