@@ -44,11 +44,14 @@ absl::Status StatusOf(absl::StatusOr<T>&& value) {
 #define PELTON_STATUS_CONCAT_INNER(a, b) a##b
 #define PELTON_STATUS_CONCAT(a, b) PELTON_STATUS_CONCAT_INNER(a, b)
 
-#define PELTON_STATUS_RETURN_IF_ERROR(return_keyword, expression)                 \
-  do {                                                                            \
-    if (auto pelton_result = (expression); !pelton_result.ok()) [[unlikely]] {    \
-      return_keyword ::pelton::base_internal::StatusOf(std::move(pelton_result)); \
-    }                                                                             \
+// The status is taken out within the expression, so that the expression may yield a reference to
+// what lives no longer than that, or to something that cannot be copied.
+#define PELTON_STATUS_RETURN_IF_ERROR(return_keyword, expression)                  \
+  do {                                                                             \
+    if (absl::Status pelton_status{::pelton::base_internal::StatusOf(expression)}; \
+        !pelton_status.ok()) [[unlikely]] {                                        \
+      return_keyword pelton_status;                                                \
+    }                                                                              \
   } while (false)
 
 #define PELTON_STATUS_ASSIGN_OR_RETURN(return_keyword, temporary, declaration, ...) \

@@ -56,6 +56,32 @@ TEST(StatusMacrosTest, ReturnIfErrorTakesAStatusOr) {
   EXPECT_TRUE(absl::IsNotFound(function(absl::NotFoundError("x"))));
 }
 
+TEST(StatusMacrosTest, ReturnIfErrorLeavesAnLvalueAsItIs) {
+  // A copy is neither needed nor possible.
+  const auto function = [](absl::StatusOr<std::unique_ptr<int>>& value) -> absl::StatusOr<int> {
+    PELTON_RETURN_IF_ERROR(value);
+    return **value;
+  };
+  absl::StatusOr<std::unique_ptr<int>> value = std::make_unique<int>(5);
+  EXPECT_EQ(*function(value), 5);
+  EXPECT_NE(*value, nullptr);
+  value = absl::NotFoundError("x");
+  EXPECT_TRUE(absl::IsNotFound(function(value).status()));
+  EXPECT_EQ(value.status(), absl::NotFoundError("x"));
+}
+
+TEST(StatusMacrosTest, ReturnIfErrorTakesAReferenceIntoATemporary) {
+  struct Temporary {
+    absl::Status status = absl::NotFoundError("a text that is too long to be stored in place");
+    const absl::Status& get() const { return status; }
+  };
+  const auto function = []() -> absl::Status {
+    PELTON_RETURN_IF_ERROR(Temporary().get());
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsNotFound(function()));
+}
+
 TEST(StatusMacrosTest, AssignOrReturnMovesTheValueOut) {
   const auto function = [](absl::StatusOr<std::unique_ptr<int>> value) -> absl::StatusOr<int> {
     PELTON_ASSIGN_OR_RETURN(const std::unique_ptr<int> pointer, std::move(value));
