@@ -79,6 +79,7 @@ uintptr_t ReserveAligned(uintptr_t bytes) {
 bool Commit(uintptr_t begin, uintptr_t bytes) {
   void* const memory = reinterpret_cast<void*>(begin);
   if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  (void)madvise(memory, bytes, MADV_DODUMP);
 #ifdef PELTON_ASAN
   // Else what only a frame points to is taken for a leak.
   __lsan_register_root_region(memory, bytes);
@@ -92,6 +93,8 @@ FramePool::FramePool() : begin_(ReserveAligned(kRangeBytes)) {
   // A few frames of each connection lie in as many slabs: without huge pages, resuming a task costs page walks, which a virtual
   // machine makes twice as long. Advice: may be refused.
   (void)madvise(reinterpret_cast<void*>(begin_), kRangeBytes, MADV_HUGEPAGE);
+  // A core file holds frames, and not 64 GiB of addresses: gcore(1) would write them all out.
+  (void)madvise(reinterpret_cast<void*>(begin_), kRangeBytes, MADV_DONTDUMP);
   PELTON_CHECK(Commit(begin_, kGrowthBytes))
       << "no memory for the first coroutine frames: " << std::strerror(errno);
   committed_end_ = begin_ + kGrowthBytes;

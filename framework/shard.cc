@@ -8,11 +8,19 @@
 #include "sched/backtrace.h"
 
 namespace pelton {
+namespace {
+
+Scheduler::Options WithShard(Scheduler::Options options, ShardId id) {
+  options.shard = id.index();
+  return options;
+}
+
+}  // namespace
 
 Shard::Shard(ShardGroup& group, ShardId id, const Clock& clock, const Options& options)
     : group_(group),
       id_(id),
-      scheduler_(clock, options.scheduler),
+      scheduler_(clock, WithShard(options.scheduler, id)),
       reactor_(options.reactor),
       mail_(group.exchange(), id) {
   group_.ShardBusy();

@@ -22,6 +22,7 @@
 namespace pelton::io {
 
 class AcceptAwaiter;
+struct DebugAccess;
 
 class TcpAcceptor final : private Operation, private Timer {
  public:
@@ -110,6 +111,8 @@ class [[nodiscard("co_await it")]] AcceptAwaiter final : private Suspension {
   void OnConnection() { Resume(); }
 
  private:
+  friend struct DebugAccess;
+
   void Interrupt() override {
     acceptor_.ForgetWaiter();
     Resume();

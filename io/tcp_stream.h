@@ -36,6 +36,8 @@
 namespace pelton {
 
 namespace io {
+
+struct DebugAccess;
 class ReadAwaiter;
 class ReadIntoAwaiter;
 class WriteAwaiter;
@@ -126,6 +128,8 @@ class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, priva
   }
 
  private:
+  friend struct DebugAccess;
+
   void OnInput() override { Resume(); }
   // What arrives later stays in the connection for the next read.
   void Interrupt() override {

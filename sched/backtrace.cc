@@ -175,6 +175,7 @@ void DumpTasks(std::ostream& out) {
 }
 
 void DumpTasks(std::ostream& out, Scheduler& scheduler) {
+  out << "shard " << scheduler.options().shard << "\n";
   // A loop and not a recursion: the tree may be deeper than the stack.
   const TaskContext* at = &scheduler.root();
   size_t depth = 0;  // flows above

@@ -79,7 +79,7 @@ class Backtrace {
 // tasks.
 Backtrace CurrentBacktrace(std::source_location here = std::source_location::current());
 
-// Writes every live task of the shard that runs on this thread: state, age, group, what it waits
+// Writes the number of the shard and every live task of the shard that runs on this thread: state, age, group, what it waits
 // for, and its await locations; what it has spawned stands below it, indented.
 // COST: linear in their number.
 void DumpTasks(std::ostream& out);

@@ -18,6 +18,10 @@
 
 namespace pelton {
 
+namespace sched_internal {
+struct DebugAccess;
+}  // namespace sched_internal
+
 class PromiseBase {
  public:
   PromiseBase() = default;
@@ -71,6 +75,8 @@ class PromiseBase {
   ~PromiseBase() = default;
 
  private:
+  friend struct sched_internal::DebugAccess;
+
   // Marks a parent that is a task of another shard.
   static constexpr uintptr_t kOtherShard = 1;
 

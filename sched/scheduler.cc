@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "sched/backtrace.h"
+#include "sched/debug_layout.h"
 
 namespace pelton {
 namespace {
@@ -39,6 +40,7 @@ Scheduler::Scheduler(const Clock& clock, const Options& options)
       shuffle_(options.shuffle_seed.value_or(0)),
       timers_(now_.nanoseconds()) {
   sched_internal::AnnotateFatalErrors();
+  sched_internal::EnterDebugList(*this);
   BeginTurn();
 }
 
@@ -50,6 +52,7 @@ sched_internal::ExceptionTraces& Scheduler::exception_traces() {
 }
 
 Scheduler::~Scheduler() {
+  sched_internal::LeaveDebugList(*this);
   PELTON_CHECK(ready_groups_ == 0) << "a scheduler was destroyed with tasks that are ready to run";
   PELTON_CHECK(timers_.size() == 0) << "a scheduler was destroyed with armed timers";
   PELTON_CHECK(external_ == 0) << "a scheduler was destroyed with work outside of its shard";

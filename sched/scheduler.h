@@ -50,6 +50,7 @@ class Timer : public TimerNode {
 
 namespace sched_internal {
 class ExceptionTraces;
+struct DebugAccess;
 }  // namespace sched_internal
 
 class Scheduler {
@@ -63,6 +64,8 @@ class Scheduler {
     // How many awaits one turn may take on a virtual clock, where there is no time to measure; a
     // resumption counts as four.
     uint32_t virtual_quota = 4096;
+    // The number of the shard, which dumps and debuggers show.
+    uint32_t shard = 0;
     // Takes ready tasks in a random order drawn from this seed, for tests that look for orders that
     // break something. COST: up to 16 steps a resumption.
     std::optional<uint64_t> shuffle_seed;
@@ -115,6 +118,7 @@ class Scheduler {
   // The time at this moment. COST: a clock reading.
   Timestamp PreciseNow() const { return clock_.Now(); }
   const Clock& clock() const { return clock_; }
+  const Options& options() const { return options_; }
 
   // A preemption point: whether the running task should give way. COST: a decrement and a branch,
   // mostly.
@@ -242,6 +246,8 @@ class Scheduler {
   sched_internal::ExceptionTraces& exception_traces();
 
  private:
+  friend struct sched_internal::DebugAccess;
+
   // A group's part of this shard. Ticks are those of AccountingNow().
   struct alignas(kCacheLineBytes) Group {
     IntrusiveQueue<TaskContext, &TaskContext::next_ready_> ready;

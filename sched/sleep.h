@@ -37,6 +37,8 @@ class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Time
   }
 
  private:
+  friend struct sched_internal::DebugAccess;
+
   void Fire() override { Resume(); }
   void Interrupt() override {
     interrupted_ = true;

@@ -27,6 +27,9 @@ namespace pelton {
 class PromiseBase;
 class Scheduler;
 class TaskContext;
+namespace sched_internal {
+struct DebugAccess;
+}  // namespace sched_internal
 
 // How far a flow has been told to stop. Each phase includes those before it; a wait says from which
 // phase on it is interrupted. The first two make a drain graceful: work that has begun goes on
@@ -143,6 +146,7 @@ class TaskContext : private ListHook<TaskContext> {
   friend class Scheduler;
   friend class Suspension;
   friend class IntrusiveList<TaskContext>;
+  friend struct sched_internal::DebugAccess;
 
   // Whether a stop from above passes over this context.
   bool ShieldedFrom(bool service_ends) const {

@@ -59,11 +59,11 @@ TEST(ShardTest, AnExceptionOfAServiceIsReportedWithItsText) {
   };
   const absl::Status status = runtime.Run(serve);
   EXPECT_TRUE(absl::IsInternal(status)) << status;
-  EXPECT_EQ(ToStd(status.message()),
-            "shard 1: the service ended by an exception: boom\n"
-            "  in a task that has not awaited anything\n"
-            "  at framework/shard.cc:39 in static Task<absl::Status> "
-            "pelton::Shard::Serve(Shard &, ServeFunction)");
+  EXPECT_TRUE(ToStd(status.message())
+                  .starts_with("shard 1: the service ended by an exception: boom\n"
+                               "  in a task that has not awaited anything\n"
+                               "  at framework/shard.cc:"))
+      << status;
 }
 
 TEST(ShardTest, AnExceptionBeforeTheServicesFirstTaskIsReportedToo) {

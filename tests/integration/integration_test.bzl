@@ -1,12 +1,13 @@
 """One test per module of this folder and driver."""
 
-def integration_test(module, drivers = ["uring", "epoll"], data = []):
+def integration_test(module, drivers = ["uring", "epoll"], data = [], tags = []):
     """Runs a Python module on the real programs, once for each driver.
 
     Args:
       module: the module's name; the tests are called like it, with the driver before `_test`.
       drivers: what the programs get as --driver.
       data: what it needs besides the two services.
+      tags: of the tests.
     """
     for driver in drivers:
         native.sh_test(
@@ -26,5 +27,5 @@ def integration_test(module, drivers = ["uring", "epoll"], data = []):
                 "//framework/examples:http_server",
             ] + data,
             # A loopback interface of its own: no test takes another's ports.
-            tags = ["block-network"],
+            tags = ["block-network"] + tags,
         )
