@@ -46,7 +46,7 @@ struct RetryOptions {
   // How much of a wait is random, from 0 (none) to 1 (all).
   double jitter = 0.5;
   // Whether an error may pass.
-  std::function<bool(const absl::Status&)> retryable = absl::IsUnavailable;
+  bool (*retryable)(const absl::Status&) = absl::IsUnavailable;
 };
 
 // The waits between attempts, for loops that Retry() does not fit, such as one that reconnects.

@@ -4,13 +4,11 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "alloc/frame_pool.h"
+#include "bench/sched/benchmark_shard.h"
 #include "framework/base/check.h"
-#include "sched/clock.h"
 #include "sched/preemption.h"
 #include "sched/scheduler.h"
 #include "sched/task.h"
@@ -19,31 +17,6 @@
 
 namespace pelton {
 namespace {
-
-// A shard's worth of scheduling on this thread, on the real clock.
-class BenchmarkShard {
- public:
-  BenchmarkShard() : scheduler_(clock_), binding_(&scheduler_, &frames_), root_(nullptr) {
-    scope_.emplace(&root_, TaskScope::Options{});
-  }
-
-  // Runs `task` to its end, turn by turn.
-  void Run(Task<void> task) {
-    scope_->Spawn(std::move(task));
-    while (scope_->live() > 0) {
-      scheduler_.BeginTurn();
-      scheduler_.RunReady();
-    }
-  }
-
- private:
-  FramePool frames_;
-  const MonotonicClock clock_;
-  Scheduler scheduler_;
-  SchedulerBinding binding_;
-  TaskContext root_;
-  std::optional<TaskScope> scope_;
-};
 
 // Not inlined, so that its frame is made.
 [[gnu::noinline]] Task<int64_t> Child(int64_t value) { co_return value; }

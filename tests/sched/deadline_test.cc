@@ -14,20 +14,15 @@
 #include "sched/sleep.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
+#include "tests/sched/flows.h"
 #include "tests/support/task_harness.h"
 
 namespace pelton {
 namespace {
 
+using testing::Sleep;
+using testing::SleepThen;
 using testing::TaskHarness;
-
-Task<absl::Status> Sleep(absl::Duration duration) { co_return co_await SleepFor(duration); }
-
-// Sleeps, and yields `value` whatever came of the sleep.
-Task<int> SleepThen(absl::Duration duration, int value) {
-  (void)co_await SleepFor(duration);
-  co_return value;
-}
 
 TEST(WithTimeoutTest, ATaskThatIsInTimeKeepsItsResult) {
   TaskHarness harness;

@@ -34,7 +34,7 @@ struct Flaky {
   }
 };
 
-RetryOptions WithoutJitter() { return {.jitter = 0}; }
+const RetryOptions kThreeAttempts{.attempts = 3};
 
 TEST(RetryTest, TriesUntilItSucceedsAndWaitsLongerEachTime) {
   UnderEverySeed([](TaskHarness& harness) {
@@ -59,7 +59,7 @@ TEST(RetryTest, TriesUntilItSucceedsAndWaitsLongerEachTime) {
 TEST(RetryTest, GivesUpAfterItsAttemptsAndSaysSo) {
   TaskHarness harness;
   Flaky flaky{.failures = 100};
-  const absl::Status status = harness.Run(Retry(WithoutJitter(), [&] { return flaky(); })).status();
+  const absl::Status status = harness.Run(Retry(kThreeAttempts, [&] { return flaky(); })).status();
   EXPECT_EQ(flaky.calls, 3);
   EXPECT_EQ(status,
             absl::UnavailableError("gave up after 3 attempts, no attempt is left: not yet"));
@@ -74,8 +74,7 @@ TEST(RetryTest, AnErrorThatDoesNotPassComesBackAtOnce) {
   };
   EXPECT_EQ(harness.Run(Retry({}, fail)), absl::NotFoundError("gone"));
   EXPECT_EQ(calls, 1);
-  RetryOptions stubborn{.retryable = absl::IsNotFound};
-  EXPECT_TRUE(absl::IsNotFound(harness.Run(Retry(stubborn, fail))));
+  EXPECT_TRUE(absl::IsNotFound(harness.Run(Retry({.retryable = absl::IsNotFound}, fail))));
   EXPECT_EQ(calls, 1 + 3);
 }
 
