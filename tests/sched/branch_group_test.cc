@@ -77,7 +77,7 @@ TEST(BranchGroupTest, SaysWhatItWaitsFor) {
   harness.scope().Spawn([&]() -> Task<void> { co_await TwoSleeps(false, &ended); });
   harness.Turn();
   std::ostringstream out;
-  TaskContext* const flow = harness.scheduler().root().first_child()->first_child();
+  const TaskContext* const flow = harness.scheduler().root().first_child()->first_child();
   ASSERT_NE(flow->waiting_for(), nullptr);
   flow->waiting_for()->Describe(out);
   EXPECT_EQ(out.str(), "2 concurrent tasks to end");

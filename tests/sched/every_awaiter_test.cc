@@ -250,16 +250,16 @@ TEST(EveryAwaiterTest, EveryWaitSaysWhatItWaitsFor) {
     harness.scope().Spawn([&]() -> Task<void> { (void)co_await wait.begin(); });
     harness.Turn();
     // Every context that waits, in the order of a walk.
-    std::vector<TaskContext*> walk{&harness.root()};
+    std::vector<const TaskContext*> walk{&harness.root()};
     while (!walk.empty()) {
-      TaskContext* const at = walk.back();
+      const TaskContext* const at = walk.back();
       walk.pop_back();
       if (at->waiting_for() != nullptr) {
         std::ostringstream out;
         at->waiting_for()->Describe(out);
         EXPECT_GT(out.str().size(), 3u);
       }
-      for (TaskContext* child = at->first_child(); child != nullptr;
+      for (const TaskContext* child = at->first_child(); child != nullptr;
            child = child->next_sibling()) {
         walk.push_back(child);
       }
