@@ -20,9 +20,8 @@ FiberStackPool::~FiberStackPool() {
 std::unique_ptr<FiberStack> FiberStackPool::TakeFrom(Stacks& stacks, size_t bytes,
                                                      size_t& total_bytes) {
   const auto end = stacks.rbegin() + std::min(stacks.size(), kSearch);
-  const auto found = std::find_if(stacks.rbegin(), end, [bytes](const auto& stack) {
-    return stack->bytes() == bytes;
-  });
+  const auto found = std::find_if(stacks.rbegin(), end,
+                                  [bytes](const auto& stack) { return stack->bytes() == bytes; });
   if (found == end) return nullptr;
   std::unique_ptr<FiberStack> stack = std::move(*found);
   stacks.erase(std::next(found).base());
@@ -53,8 +52,7 @@ void FiberStackPool::Return(std::unique_ptr<FiberStack> stack) {
   warm_.push_back(std::move(stack));
   while (warm_bytes_ > kWarmBytes) {
     std::unique_ptr<FiberStack> oldest = TakeOldest(warm_, warm_bytes_);
-    NoteUse(*oldest);
-    oldest->Empty();
+    Empty(*oldest);
     empty_bytes_ += oldest->bytes();
     empty_.push_back(std::move(oldest));
   }
@@ -64,6 +62,11 @@ void FiberStackPool::Return(std::unique_ptr<FiberStack> stack) {
     --stacks_;
     mapped_bytes_ -= oldest->bytes();
   }
+}
+
+void FiberStackPool::Empty(FiberStack& stack) {
+  NoteUse(stack);
+  stack.Empty();
 }
 
 void FiberStackPool::NoteUse(const FiberStack& stack) {

@@ -19,7 +19,6 @@
 
 #include "absl/status/statusor.h"
 #include "framework/base/intrusive_list.h"
-#include "sched/fiber/fiber_statistics.h"
 #include "sched/fiber/internal/fiber_stack.h"
 
 namespace pelton::sched_internal {
@@ -45,7 +44,11 @@ class FiberStackPool {
   // REQUIRES: taken from this pool, and nothing runs on it.
   void Return(std::unique_ptr<FiberStack> stack);
 
-  // Looks at every stack. COST: a system call each.
+  // Gives the memory of a stack back, which keeps its addresses. COST: two system calls.
+  // REQUIRES: nothing runs on it.
+  void Empty(FiberStack& stack);
+
+  // Look at every stack. COST: a system call each.
   uint64_t ResidentBytes();
   uint64_t MostUsedBytes();
 
@@ -53,9 +56,11 @@ class FiberStackPool {
   uint64_t free_stacks() const { return warm_.size() + empty_.size(); }
   uint64_t mapped_bytes() const { return mapped_bytes_; }
 
-  // Fibers, for the statistics.
-  uint64_t fibers_started = 0;
-  uint64_t fibers_live = 0;
+  // Counts fibers that run on these stacks.
+  void CountStart() { ++fibers_started_; }
+  void CountEnd() { ++fibers_ended_; }
+  uint64_t fibers_started() const { return fibers_started_; }
+  uint64_t fibers_live() const { return fibers_started_ - fibers_ended_; }
 
   // Whether invariants 1 and 2 hold. COST: a system call for each free stack.
   bool CheckInvariants() const;
@@ -79,6 +84,8 @@ class FiberStackPool {
   uint64_t stacks_ = 0;
   uint64_t mapped_bytes_ = 0;
   uint64_t most_used_bytes_ = 0;
+  uint64_t fibers_started_ = 0;
+  uint64_t fibers_ended_ = 0;
 };
 
 }  // namespace pelton::sched_internal

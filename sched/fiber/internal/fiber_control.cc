@@ -1,0 +1,167 @@
+#include "sched/fiber/internal/fiber_control.h"
+
+#include <cxxabi.h>
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cstring>
+#include <utility>
+
+#include "sched/fiber/internal/fiber_stack_pool.h"
+#include "sched/fiber/internal/stack_overflow.h"
+
+#ifdef PELTON_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef PELTON_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace pelton::sched_internal {
+
+namespace context = boost::context::detail;
+
+namespace {
+
+// The first frame on every fiber's stack. Never returns, so its frame's shadow would stay poisoned
+// for the stack's next fiber.
+__attribute__((no_sanitize("address"))) void FirstFrame(context::transfer_t from) {
+  static_cast<FiberControl*>(from.data)->RunOnStack(from.fctx);
+}
+
+}  // namespace
+
+FiberControl::FiberControl(const FiberOptions& options, Body body, void* argument,
+                           std::source_location location)
+    : location_(location), body_(body), argument_(argument), options_(options) {}
+
+FiberControl::~FiberControl() {
+  PELTON_CHECK(state_ == State::kNew || state_ == State::kEnded)
+      << "fiber " << name()
+      << " was destroyed while it was suspended; a fiber is awaited to its end";
+  if (stack_ != nullptr) FiberStackPool::Current().Return(std::move(stack_));
+}
+
+absl::Status FiberControl::TakeStack() {
+  absl::Status usable = CheckFiberOptions(options_);
+  if (!usable.ok()) return usable;
+  FiberStackPool& pool = FiberStackPool::Current();
+  absl::StatusOr<std::unique_ptr<FiberStack>> stack = pool.Take(options_.stack_bytes);
+  if (!stack.ok()) return std::move(stack).status();
+  stack_ = *std::move(stack);
+  if (options_.stack_used_bytes != nullptr) pool.Empty(*stack_);
+  return absl::OkStatus();
+}
+
+void FiberControl::Begin() noexcept {
+  PELTON_CHECK(stack_ != nullptr) << "fiber " << name() << " has no stack";
+  ReportStackOverflows();
+  FiberStackPool::Current().CountStart();
+  exceptions_ = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
+  sanitizers_.Begin();
+  other_side_ = context::make_fcontext(stack_->top(), stack_->bytes(), &FirstFrame);
+}
+
+void FiberControl::End() noexcept {
+  sanitizers_.End();
+  FiberStackPool& pool = FiberStackPool::Current();
+  pool.CountEnd();
+  if (options_.stack_used_bytes != nullptr) *options_.stack_used_bytes = stack_->UsedBytes();
+  pool.Return(std::move(stack_));
+}
+
+std::coroutine_handle<> FiberControl::SwitchTo(PromiseBase& carrier) noexcept {
+  if (state_ == State::kNew) [[unlikely]]
+    Begin();
+  PELTON_DCHECK(state_ != State::kRunning && state_ != State::kEnded);
+  PELTON_DCHECK(static_cast<void*>(exceptions_) == abi::__cxa_get_globals())
+      << "fiber " << name() << " changed the thread";
+  carrier_ = &carrier;
+  // `co_await Run()` has left its own place there; what counts is the fiber's.
+  carrier.await_transform(nullptr, location_);
+  FiberControl* const outer = std::exchange(running_, this);
+  state_ = State::kRunning;
+  ExchangeExceptionState();
+  sanitizers_.BeforeSwitchTo(*stack_);
+  const context::transfer_t back = context::jump_fcontext(other_side_, this);
+  sanitizers_.AfterSwitchBack();
+  ExchangeExceptionState();
+  running_ = outer;
+  if (back.data == nullptr) [[unlikely]] {
+    state_ = State::kEnded;
+    End();
+    return carrier.handle();
+  }
+  other_side_ = back.fctx;
+  state_ = State::kSuspended;
+  return std::coroutine_handle<>::from_address(back.data);
+}
+
+void FiberControl::SwitchBack(std::coroutine_handle<> next) {
+  sanitizers_.BeforeSwitchBack(/*for_good=*/false);
+  other_side_ = context::jump_fcontext(other_side_, next.address()).fctx;
+  sanitizers_.OnArrival();
+}
+
+__attribute__((no_sanitize("address"))) void FiberControl::RunOnStack(void* carrier) noexcept {
+  other_side_ = carrier;
+  sanitizers_.OnArrival();
+  body_(argument_);
+  sanitizers_.BeforeSwitchBack(/*for_good=*/true);
+  context::jump_fcontext(other_side_, nullptr);
+  PELTON_FATAL() << "a fiber was resumed after its end";
+}
+
+void FiberControl::ExchangeExceptionState() noexcept {
+  ExceptionState current;
+  // By memcpy, for the runtime knows these words by another type.
+  std::memcpy(&current, exceptions_, sizeof(current));
+  std::memcpy(exceptions_, &other_exceptions_, sizeof(other_exceptions_));
+  other_exceptions_ = current;
+}
+
+void FiberControl::SanitizerNotes::Begin() {
+#ifdef PELTON_TSAN
+  fiber_ = __tsan_create_fiber(0);
+#endif
+}
+
+void FiberControl::SanitizerNotes::End() {
+#ifdef PELTON_TSAN
+  __tsan_destroy_fiber(fiber_);
+#endif
+}
+
+void FiberControl::SanitizerNotes::BeforeSwitchTo([[maybe_unused]] const FiberStack& stack) {
+#ifdef PELTON_ASAN
+  __sanitizer_start_switch_fiber(&carrier_fake_stack_, stack.bottom(), stack.bytes());
+#endif
+#ifdef PELTON_TSAN
+  carrier_ = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(fiber_, 0);
+#endif
+}
+
+void FiberControl::SanitizerNotes::AfterSwitchBack() {
+#ifdef PELTON_ASAN
+  __sanitizer_finish_switch_fiber(carrier_fake_stack_, nullptr, nullptr);
+#endif
+}
+
+void FiberControl::SanitizerNotes::OnArrival() {
+#ifdef PELTON_ASAN
+  __sanitizer_finish_switch_fiber(fiber_fake_stack_, &carrier_stack_bottom_, &carrier_stack_bytes_);
+#endif
+}
+
+void FiberControl::SanitizerNotes::BeforeSwitchBack([[maybe_unused]] bool for_good) {
+#ifdef PELTON_ASAN
+  __sanitizer_start_switch_fiber(for_good ? nullptr : &fiber_fake_stack_, carrier_stack_bottom_,
+                                 carrier_stack_bytes_);
+#endif
+#ifdef PELTON_TSAN
+  __tsan_switch_to_fiber(carrier_, 0);
+#endif
+}
+
+}  // namespace pelton::sched_internal
