@@ -40,6 +40,7 @@
 #include "absl/status/statusor.h"
 #include "framework/base/check.h"
 #include "framework/base/status.h"
+#include "sched/awaitable.h"
 #include "sched/fiber/fiber_options.h"
 #include "sched/fiber/fiber_statistics.h"
 #include "sched/fiber/internal/fiber_control.h"
@@ -109,18 +110,6 @@ class FiberBody {
   std::exception_ptr exception_;
 };
 
-// The awaiter of an awaitable, as co_await would find it.
-template <typename Awaitable>
-decltype(auto) AwaiterOf(Awaitable&& awaitable) {
-  if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
-    return std::forward<Awaitable>(awaitable).operator co_await();
-  } else if constexpr (requires { operator co_await(std::forward<Awaitable>(awaitable)); }) {
-    return operator co_await(std::forward<Awaitable>(awaitable));
-  } else {
-    return std::forward<Awaitable>(awaitable);
-  }
-}
-
 // Suspends the fiber as a co_await in its carrier would.
 template <typename Awaiter>
 void SuspendFiber(FiberControl& fiber, Awaiter& awaiter) {
@@ -166,8 +155,8 @@ Task<typename sched_internal::FiberBody<Function>::Result> RunFiber(
 // REQUIRES: InFiber(); a program that awaits elsewhere dies with a message. Holds nothing that is
 // the thread's (a lock, a borrowed thread-local buffer) across the call.
 // COST: two switches when it has to wait; none when the awaitable is ready.
-template <typename Awaitable>
-decltype(auto) Await(Awaitable&& awaitable,
+template <Awaitable A>
+AwaitResult<A> Await(A&& awaitable,
                      std::source_location location = std::source_location::current()) {
   sched_internal::FiberControl* const fiber = sched_internal::FiberControl::Running();
   PELTON_CHECK(fiber != nullptr)
@@ -175,9 +164,8 @@ decltype(auto) Await(Awaitable&& awaitable,
       << " is not on a fiber. In a coroutine write co_await; elsewhere call it below RunFiber()'s "
          "function. InFiber() tells";
   fiber->set_location(location);
-  auto&& transformed =
-      fiber->carrier().await_transform(std::forward<Awaitable>(awaitable), location);
-  auto&& awaiter = sched_internal::AwaiterOf(std::forward<decltype(transformed)>(transformed));
+  auto&& transformed = fiber->carrier().await_transform(std::forward<A>(awaitable), location);
+  auto&& awaiter = sched_internal::GetAwaiter(std::forward<decltype(transformed)>(transformed));
   if (!awaiter.await_ready()) sched_internal::SuspendFiber(*fiber, awaiter);
   return awaiter.await_resume();
 }

@@ -13,7 +13,9 @@
 #include "framework/base/compiler.h"
 #include "sched/deadline.h"
 #include "sched/fiber/fiber.h"
+#include "sched/fiber/internal/fiber_stack_pool.h"
 #include "sched/preemption.h"
+#include "sched/random.h"
 #include "sched/sleep.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
@@ -46,7 +48,8 @@ TEST(FiberManyTest, AWaitingFiberTakesOnePageOfStack) {
         });
       });
     }
-    co_await Yield();
+    // Time does not pass before all of them wait.
+    EXPECT_TRUE((co_await SleepFor(absl::Milliseconds(1))).ok());
     const FiberStatistics waiting = GetFiberStatistics();
     EXPECT_EQ(waiting.live, static_cast<uint64_t>(kMany));
     EXPECT_EQ(waiting.stacks - waiting.free_stacks, static_cast<uint64_t>(kMany));
@@ -104,22 +107,6 @@ TEST(FiberManyTest, AStackIsReusedAfterAnException) {
   EXPECT_EQ(GetFiberStatistics().live, 0u);
 }
 
-// SplitMix64.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  int Below(int limit) { return static_cast<int>(Next() % static_cast<uint64_t>(limit)); }
-
- private:
-  uint64_t state_;
-};
-
 // A tree of fibers and tasks that await each other, sleep, yield, throw and are cancelled as a seed
 // decides; counts what began and what ended.
 class Program {
@@ -148,8 +135,8 @@ class Program {
     for (int i = 0; i < 4; ++i) {
       scope.SpawnContained([this] { return AsFiber(kDepth); });
     }
-    if (random_.Below(2) == 0) {
-      (void)co_await SleepFor(absl::Microseconds(random_.Below(3'000)));
+    if (Below(2) == 0) {
+      (void)co_await SleepFor(absl::Microseconds(Below(3'000)));
       scope.Cancel();
     }
     EXPECT_TRUE((co_await scope.Join()).ok());
@@ -157,21 +144,21 @@ class Program {
 
   Task<absl::Status> AsFiber(int depth) {
     return RunFiber([this, depth] { return InsideFiber(depth); },
-                    {.stack_bytes = size_t{64} * 1024 << random_.Below(2)});
+                    {.stack_bytes = size_t{64} * 1024 << Below(2)});
   }
 
   absl::Status InsideFiber(int depth) {
     const Life life(*this);
-    for (int step = random_.Below(4); step >= 0; --step) {
-      switch (random_.Below(depth > 0 ? 7 : 3)) {
+    for (int step = Below(4); step >= 0; --step) {
+      switch (Below(depth > 0 ? 7 : 3)) {
         case 0:
           FiberYield();
           break;
         case 1:
-          PELTON_RETURN_IF_ERROR(Await(SleepFor(absl::Microseconds(random_.Below(1'000)))));
+          PELTON_RETURN_IF_ERROR(Await(SleepFor(absl::Microseconds(Below(1'000)))));
           break;
         case 2:
-          if (random_.Below(4) == 0) throw std::runtime_error("as the dice fell");
+          if (Below(4) == 0) throw std::runtime_error("as the dice fell");
           break;
         case 3:
           PELTON_RETURN_IF_ERROR(Await(AsTask(depth - 1)));
@@ -180,7 +167,7 @@ class Program {
           PELTON_RETURN_IF_ERROR(Await(AsFiber(depth - 1)));
           break;
         case 5:
-          (void)Await(WithTimeout(absl::Microseconds(random_.Below(500)), AsFiber(depth - 1)));
+          (void)Await(WithTimeout(absl::Microseconds(Below(500)), AsFiber(depth - 1)));
           break;
         case 6:
           CatchOneOf(depth);
@@ -202,11 +189,14 @@ class Program {
   Task<absl::Status> AsTask(int depth) {
     const Life life(*this);
     EXPECT_FALSE(InFiber());
-    PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Microseconds(random_.Below(1'000))));
+    PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Microseconds(Below(1'000))));
     if (depth == 0) co_return absl::OkStatus();
     auto [first, second] = co_await WhenAll(AsFiber(depth - 1), AsFiber(depth - 1));
     co_return first.ok() ? second : first;
   }
+
+  // 0 to limit - 1.
+  int Below(int limit) { return static_cast<int>(random_.Below(static_cast<uint64_t>(limit))); }
 
   Random random_;
   TaskHarness harness_;

@@ -45,7 +45,9 @@ TEST(FiberStackPoolTest, GivesOnlyStacksOfTheSizeThatWasAskedFor) {
   EXPECT_EQ(pool.stacks(), 2u);
   EXPECT_EQ(pool.mapped_bytes(), 3 * kSize);
   pool.Return(std::move(other));
-  EXPECT_EQ(Take(pool, kSize)->bytes(), kSize) << "the older one is found behind the newer";
+  auto older = Take(pool, kSize);
+  EXPECT_EQ(pool.stacks(), 2u) << "the older one is found behind the newer";
+  pool.Return(std::move(older));
 }
 
 TEST(FiberStackPoolTest, AWarmStackKeepsItsMemory) {
@@ -70,7 +72,9 @@ TEST(FiberStackPoolTest, FreeStacksHoldNoMoreMemoryThanStated) {
   EXPECT_EQ(pool.free_stacks(), kCount);
   EXPECT_EQ(pool.ResidentBytes(), FiberStackPool::kWarmBytes);
   EXPECT_TRUE(pool.CheckInvariants());
-  EXPECT_EQ(Take(pool)->ResidentBytes(), kSize) << "the ones freed last are warm";
+  auto last = Take(pool);
+  EXPECT_EQ(last->ResidentBytes(), kSize) << "the ones freed last are warm";
+  pool.Return(std::move(last));
 }
 
 TEST(FiberStackPoolTest, FreeStacksHaveNoMoreAddressesThanStated) {

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "sched/fiber/fiber.h"
+#include "sched/fiber/internal/fiber_stack_pool.h"
 #include "sched/task.h"
 #include "tests/support/task_harness.h"
 

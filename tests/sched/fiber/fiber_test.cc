@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <coroutine>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <stdexcept>
+#include <source_location>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,8 +32,6 @@ using testing::TaskHarness;
   co_await Yield();
   co_return left + right;
 }
-
-Task<absl::Status> Nap(absl::Duration duration) { co_return co_await SleepFor(duration); }
 
 TEST(FiberTest, YieldsWhatTheFunctionReturns) {
   TaskHarness harness;
@@ -108,7 +108,10 @@ TEST(FiberTest, GivesWayInALoopOfReadyTasks) {
   auto program = [&]() -> Task<void> {
     TaskScope scope;
     scope.Spawn([&]() -> Task<void> {
-      for (; !done; ++others) co_await Yield();
+      while (!done) {
+        ++others;
+        co_await Yield();
+      }
     });
     auto fiber = [] {
       int sum = 0;
@@ -270,33 +273,39 @@ TEST(FiberTest, AFiberOwnsAScope) {
   EXPECT_EQ(done, 3);
 }
 
+// Yields the files and lines at which the flow awaits, from the inside out.
+class AwaitChain {
+ public:
+  using Places = std::vector<std::pair<std::string, unsigned>>;
+
+  bool await_ready() const noexcept { return false; }
+  template <PeltonPromise Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) noexcept {
+    leaf_ = &task.promise();
+    return false;
+  }
+  Places await_resume() const {
+    Places places;
+    for (PromiseBase* at = leaf_; at != nullptr; at = at->parent()) {
+      const std::string file = at->awaiting_at().file_name();
+      places.emplace_back(file.substr(file.rfind('/') + 1), at->awaiting_at().line());
+    }
+    return places;
+  }
+
+ private:
+  PromiseBase* leaf_ = nullptr;
+};
+
 TEST(FiberTest, TheParentsOfAnAwaitedTaskLeadToTheCallerOfTheFiber) {
   TaskHarness harness;
-  // Yields the lines at which the flow awaits, from the inside out.
-  struct Chain {
-    PromiseBase* leaf = nullptr;
-    bool await_ready() const noexcept { return false; }
-    template <PeltonPromise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> task) noexcept {
-      leaf = &task.promise();
-      return false;
-    }
-    std::vector<std::pair<std::string, unsigned>> await_resume() const {
-      std::vector<std::pair<std::string, unsigned>> chain;
-      for (PromiseBase* at = leaf; at != nullptr; at = at->parent()) {
-        std::string file = at->awaiting_at().file_name();
-        chain.emplace_back(file.substr(file.rfind('/') + 1), at->awaiting_at().line());
-      }
-      return chain;
-    }
-  };
-  std::vector<std::pair<std::string, unsigned>> chain;
+  AwaitChain::Places chain;
   unsigned task_line = 0;
   unsigned fiber_line = 0;
   unsigned caller_line = 0;
   auto inner = [&]() -> Task<void> {
     task_line = __LINE__ + 1;
-    chain = co_await Chain();
+    chain = co_await AwaitChain();
   };
   auto caller = [&]() -> Task<absl::Status> {
     auto function = [&] {
