@@ -38,7 +38,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "framework/base/check.h"
 #include "framework/base/status.h"
 #include "sched/awaitable.h"
 #include "sched/fiber/fiber_options.h"
@@ -112,7 +111,7 @@ class FiberBody {
 
 // Suspends the fiber as a co_await in its carrier would.
 template <typename Awaiter>
-void SuspendFiber(FiberControl& fiber, Awaiter& awaiter) {
+[[gnu::always_inline]] inline void SuspendFiber(FiberControl& fiber, Awaiter& awaiter) {
   const std::coroutine_handle<PromiseBase> carrier = fiber.carrier().handle();
   using Returned = decltype(awaiter.await_suspend(carrier));
   if constexpr (std::is_void_v<Returned>) {
@@ -156,24 +155,21 @@ Task<typename sched_internal::FiberBody<Function>::Result> RunFiber(
 // the thread's (a lock, a borrowed thread-local buffer) across the call.
 // COST: two switches when it has to wait; none when the awaitable is ready.
 template <Awaitable A>
-AwaitResult<A> Await(A&& awaitable,
-                     std::source_location location = std::source_location::current()) {
-  sched_internal::FiberControl* const fiber = sched_internal::FiberControl::Running();
-  PELTON_CHECK(fiber != nullptr)
-      << "Await() at " << location.file_name() << ":" << location.line()
-      << " is not on a fiber. In a coroutine write co_await; elsewhere call it below RunFiber()'s "
-         "function. InFiber() tells";
-  fiber->set_location(location);
-  auto&& transformed = fiber->carrier().await_transform(std::forward<A>(awaitable), location);
+[[gnu::always_inline]] inline AwaitResult<A> Await(
+    A&& awaitable, std::source_location location = std::source_location::current()) {
+  sched_internal::FiberControl& fiber = sched_internal::FiberControl::RunningFor(location);
+  fiber.set_location(location);
+  auto&& transformed = fiber.carrier().await_transform(std::forward<A>(awaitable), location);
   auto&& awaiter = sched_internal::GetAwaiter(std::forward<decltype(transformed)>(transformed));
-  if (!awaiter.await_ready()) sched_internal::SuspendFiber(*fiber, awaiter);
+  if (!awaiter.await_ready()) sched_internal::SuspendFiber(fiber, awaiter);
   return awaiter.await_resume();
 }
 
 // Gives way to every task that is ready now. In a loop that only computes,
 // `Await(PreemptionPoint())` does so when it is due, and costs a nanosecond when not.
 // REQUIRES: InFiber().
-inline void FiberYield(std::source_location location = std::source_location::current()) {
+[[gnu::always_inline]] inline void FiberYield(
+    std::source_location location = std::source_location::current()) {
   Await(Yield(), location);
 }
 

@@ -1,9 +1,5 @@
 #include "sched/fiber/internal/fiber_control.h"
 
-#include <cxxabi.h>
-
-#include <boost/context/detail/fcontext.hpp>
-#include <cstring>
 #include <utility>
 
 #include "sched/fiber/internal/fiber_stack_pool.h"
@@ -53,54 +49,28 @@ absl::Status FiberControl::TakeStack() {
   return absl::OkStatus();
 }
 
+void FiberControl::DieOutside(const std::source_location& location) {
+  PELTON_FATAL() << "Await() at " << location.file_name() << ":" << location.line()
+                 << " is not on a fiber. In a coroutine write co_await; elsewhere call it below "
+                    "RunFiber()'s function. InFiber() tells";
+}
+
 void FiberControl::Begin() noexcept {
   PELTON_CHECK(stack_ != nullptr) << "fiber " << name() << " has no stack";
   ReportStackOverflows();
   FiberStackPool::Current().CountStart();
   exceptions_ = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
   sanitizers_.Begin();
-  other_side_ = context::make_fcontext(stack_->top(), stack_->bytes(), &FirstFrame);
+  other_side_ = context::make_fcontext(stack_->top(), stack_->usable_bytes(), &FirstFrame);
 }
 
 void FiberControl::End() noexcept {
+  state_ = State::kEnded;
   sanitizers_.End();
   FiberStackPool& pool = FiberStackPool::Current();
   pool.CountEnd();
   if (options_.stack_used_bytes != nullptr) *options_.stack_used_bytes = stack_->UsedBytes();
   pool.Return(std::move(stack_));
-}
-
-std::coroutine_handle<> FiberControl::SwitchTo(PromiseBase& carrier) noexcept {
-  if (state_ == State::kNew) [[unlikely]]
-    Begin();
-  PELTON_DCHECK(state_ != State::kRunning && state_ != State::kEnded);
-  PELTON_DCHECK(static_cast<void*>(exceptions_) == abi::__cxa_get_globals())
-      << "fiber " << name() << " changed the thread";
-  carrier_ = &carrier;
-  // `co_await Run()` has left its own place there; what counts is the fiber's.
-  carrier.await_transform(nullptr, location_);
-  FiberControl* const outer = std::exchange(running_, this);
-  state_ = State::kRunning;
-  ExchangeExceptionState();
-  sanitizers_.BeforeSwitchTo(*stack_);
-  const context::transfer_t back = context::jump_fcontext(other_side_, this);
-  sanitizers_.AfterSwitchBack();
-  ExchangeExceptionState();
-  running_ = outer;
-  if (back.data == nullptr) [[unlikely]] {
-    state_ = State::kEnded;
-    End();
-    return carrier.handle();
-  }
-  other_side_ = back.fctx;
-  state_ = State::kSuspended;
-  return std::coroutine_handle<>::from_address(back.data);
-}
-
-void FiberControl::SwitchBack(std::coroutine_handle<> next) {
-  sanitizers_.BeforeSwitchBack(/*for_good=*/false);
-  other_side_ = context::jump_fcontext(other_side_, next.address()).fctx;
-  sanitizers_.OnArrival();
 }
 
 __attribute__((no_sanitize("address"))) void FiberControl::RunOnStack(void* carrier) noexcept {
@@ -110,14 +80,6 @@ __attribute__((no_sanitize("address"))) void FiberControl::RunOnStack(void* carr
   sanitizers_.BeforeSwitchBack(/*for_good=*/true);
   context::jump_fcontext(other_side_, nullptr);
   PELTON_FATAL() << "a fiber was resumed after its end";
-}
-
-void FiberControl::ExchangeExceptionState() noexcept {
-  ExceptionState current;
-  // By memcpy, for the runtime knows these words by another type.
-  std::memcpy(&current, exceptions_, sizeof(current));
-  std::memcpy(exceptions_, &other_exceptions_, sizeof(other_exceptions_));
-  other_exceptions_ = current;
 }
 
 void FiberControl::SanitizerNotes::Begin() {
@@ -132,9 +94,11 @@ void FiberControl::SanitizerNotes::End() {
 #endif
 }
 
+#if defined(PELTON_ASAN) || defined(PELTON_TSAN)
+
 void FiberControl::SanitizerNotes::BeforeSwitchTo([[maybe_unused]] const FiberStack& stack) {
 #ifdef PELTON_ASAN
-  __sanitizer_start_switch_fiber(&carrier_fake_stack_, stack.bottom(), stack.bytes());
+  __sanitizer_start_switch_fiber(&carrier_fake_stack_, stack.bottom(), stack.usable_bytes());
 #endif
 #ifdef PELTON_TSAN
   carrier_ = __tsan_get_current_fiber();
@@ -163,5 +127,7 @@ void FiberControl::SanitizerNotes::BeforeSwitchBack([[maybe_unused]] bool for_go
   __tsan_switch_to_fiber(carrier_, 0);
 #endif
 }
+
+#endif
 
 }  // namespace pelton::sched_internal

@@ -18,11 +18,16 @@
 #ifndef PELTON_SCHED_FIBER_INTERNAL_FIBER_CONTROL_H_
 #define PELTON_SCHED_FIBER_INTERNAL_FIBER_CONTROL_H_
 
+#include <cxxabi.h>
+
+#include <boost/context/detail/fcontext.hpp>
 #include <coroutine>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <source_location>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "framework/base/check.h"
@@ -72,10 +77,16 @@ class FiberControl final {
 
   // The fiber that runs on this thread now; null outside of fibers.
   static FiberControl* Running() { return running_; }
+  // The fiber that runs; dies with a message that names `location` outside of fibers.
+  static FiberControl& RunningFor(const std::source_location& location) {
+    if (running_ == nullptr) [[unlikely]]
+      DieOutside(location);
+    return *running_;
+  }
 
   // On the fiber: switches to the scheduler's stack, which goes on with `next`; returns when the
   // carrier is resumed.
-  void SwitchBack(std::coroutine_handle<> next);
+  [[gnu::always_inline]] void SwitchBack(std::coroutine_handle<> next);
 
   // What the first frame on the fiber's stack does; `carrier` is the stack that it was entered from.
   [[noreturn]] void RunOnStack(void* carrier) noexcept;
@@ -126,10 +137,11 @@ class FiberControl final {
   };
 
   // From the carrier to the fiber, and back when that awaits or ends: then returns what to resume.
-  std::coroutine_handle<> SwitchTo(PromiseBase& carrier) noexcept;
+  [[gnu::always_inline]] std::coroutine_handle<> SwitchTo(PromiseBase& carrier) noexcept;
   void ExchangeExceptionState() noexcept;
-  void Begin() noexcept;
-  void End() noexcept;
+  [[noreturn]] PELTON_COLD static void DieOutside(const std::source_location& location);
+  PELTON_COLD void Begin() noexcept;
+  PELTON_COLD void End() noexcept;
 
   static inline PELTON_SHARD_LOCAL FiberControl* running_ = nullptr;
 
@@ -146,6 +158,56 @@ class FiberControl final {
   const FiberOptions options_;
   std::unique_ptr<FiberStack> stack_;
 };
+
+// The switch is inlined into whatever awaits: after it, the processor mispredicts each return, as
+// the calls that it remembers were those of the other stack.
+
+inline void FiberControl::ExchangeExceptionState() noexcept {
+  ExceptionState current;
+  // By memcpy, for the runtime knows these words by another type.
+  std::memcpy(&current, exceptions_, sizeof(current));
+  std::memcpy(exceptions_, &other_exceptions_, sizeof(other_exceptions_));
+  other_exceptions_ = current;
+}
+
+inline std::coroutine_handle<> FiberControl::SwitchTo(PromiseBase& carrier) noexcept {
+  if (state_ == State::kNew) [[unlikely]]
+    Begin();
+  PELTON_DCHECK(state_ != State::kRunning && state_ != State::kEnded);
+  PELTON_DCHECK(static_cast<void*>(exceptions_) == abi::__cxa_get_globals())
+      << "fiber " << name() << " changed the thread";
+  carrier_ = &carrier;
+  // `co_await Run()` has left its own place there; what counts is the fiber's.
+  carrier.await_transform(nullptr, location_);
+  FiberControl* const outer = std::exchange(running_, this);
+  state_ = State::kRunning;
+  ExchangeExceptionState();
+  sanitizers_.BeforeSwitchTo(*stack_);
+  const auto back = boost::context::detail::jump_fcontext(other_side_, this);
+  sanitizers_.AfterSwitchBack();
+  ExchangeExceptionState();
+  running_ = outer;
+  if (back.data == nullptr) [[unlikely]] {
+    End();
+    return carrier.handle();
+  }
+  other_side_ = back.fctx;
+  state_ = State::kSuspended;
+  return std::coroutine_handle<>::from_address(back.data);
+}
+
+inline void FiberControl::SwitchBack(std::coroutine_handle<> next) {
+  sanitizers_.BeforeSwitchBack(/*for_good=*/false);
+  other_side_ = boost::context::detail::jump_fcontext(other_side_, next.address()).fctx;
+  sanitizers_.OnArrival();
+}
+
+#if !defined(PELTON_ASAN) && !defined(PELTON_TSAN)
+inline void FiberControl::SanitizerNotes::BeforeSwitchTo(const FiberStack&) {}
+inline void FiberControl::SanitizerNotes::AfterSwitchBack() {}
+inline void FiberControl::SanitizerNotes::OnArrival() {}
+inline void FiberControl::SanitizerNotes::BeforeSwitchBack(bool) {}
+#endif
 
 }  // namespace pelton::sched_internal
 

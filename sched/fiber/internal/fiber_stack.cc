@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "framework/base/cache_line.h"
 #include "framework/base/check.h"
 #include "framework/base/compiler.h"
 #include "framework/base/status.h"
@@ -107,6 +108,12 @@ absl::StatusOr<std::unique_ptr<FiberStack>> FiberStack::Map(size_t bytes, Guard 
       "cannot map a fiber's stack of ", bytes, " bytes: ", ErrnoName(error),
       ". Nothing of it is memory yet. To fix: raise the limit on mappings (sysctl "
       "vm.max_map_count) or on address space (ulimit -v), or run fewer fibers at once."));
+}
+
+size_t FiberStack::NextColourBytes() {
+  constexpr size_t kColours = 32;
+  static PELTON_SHARD_LOCAL size_t next = 0;
+  return next++ % kColours * kCacheLineBytes;
 }
 
 FiberStack::FiberStack(uintptr_t begin, size_t bytes) : begin_(begin), bytes_(bytes) {

@@ -1,13 +1,16 @@
 // The memory of one fiber's stack: addresses that become memory when they are touched, and below
 // them a guard, where every access faults.
 //
-//   low                                                                                 high
-//   [ guard, 16 KiB: no access ][ stack: never touched ....... | touched, resident ] top()
+//   low                                                                                      high
+//   [ guard, 16 KiB: no access ][ never touched ........... | touched, resident top() colour ]
+//
+// The colour is 0 to 1,984 bytes: otherwise the first frames of all stacks, which every switch
+// touches, would share a few sets of the caches.
 //
 // Shard affinity: the shard that maps it.
 // Ownership: the object owns the mapping and undoes it.
-// Invariants: 1. bytes() and top() are whole pages; 2. what is touched is from some page up to
-// top(), for stacks grow downwards without leaving out a page that a frame uses.
+// Invariants: 1. bytes() is whole pages; 2. what is touched is from some page up to the end, but for
+// pages inside a frame that it never used.
 // Cost: mapping is two to four system calls, some microseconds; a page fault for each page that is
 // touched first.
 // Guards are markers in the page table (MADV_GUARD_INSTALL, Linux 6.13), so that neighbouring stacks
@@ -46,15 +49,18 @@ class FiberStack final : public ListHook<FiberStack> {
   // `bytes` rounded up to whole pages.
   static size_t RoundUp(size_t bytes);
 
-  // The address behind the highest byte: where the first frame begins.
-  void* top() const { return reinterpret_cast<void*>(begin_ + bytes_); }
+  // Where the first frame begins: frames lie below.
+  void* top() const { return reinterpret_cast<void*>(begin_ + bytes_ - colour_bytes_); }
   void* bottom() const { return reinterpret_cast<void*>(begin_); }
+  // From bottom() to the end of the mapping, the colour included.
   size_t bytes() const { return bytes_; }
+  // From bottom() to top().
+  size_t usable_bytes() const { return bytes_ - colour_bytes_; }
   bool GuardContains(uintptr_t address) const {
     return address >= begin_ - kGuardBytes && address < begin_;
   }
 
-  // Bytes from the lowest page in memory up to top(): how deep the stack has been used since it was
+  // Bytes from the lowest page in memory up to the end: how deep the stack has been used since it was
   // mapped or emptied. Pages that the kernel has swapped out do not count. COST: a system call for
   // each 4 MiB (mincore), 0.2 µs for 128 KiB.
   size_t UsedBytes() const;
@@ -66,9 +72,11 @@ class FiberStack final : public ListHook<FiberStack> {
 
  private:
   FiberStack(uintptr_t begin, size_t bytes);
+  static size_t NextColourBytes();
 
   const uintptr_t begin_;  // the lowest byte that may be used; the guard ends here
   const size_t bytes_;
+  const size_t colour_bytes_ = NextColourBytes();
   uint32_t valgrind_id_ = 0;
 };
 
