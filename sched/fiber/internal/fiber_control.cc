@@ -1,5 +1,6 @@
 #include "sched/fiber/internal/fiber_control.h"
 
+#include <boost/context/detail/fcontext.hpp>
 #include <utility>
 
 #include "sched/fiber/internal/fiber_stack_pool.h"
@@ -78,7 +79,7 @@ __attribute__((no_sanitize("address"))) void FiberControl::RunOnStack(void* carr
   sanitizers_.OnArrival();
   body_(argument_);
   sanitizers_.BeforeSwitchBack(/*for_good=*/true);
-  context::jump_fcontext(other_side_, nullptr);
+  StackJump(other_side_, nullptr);
   PELTON_FATAL() << "a fiber was resumed after its end";
 }
 
