@@ -20,7 +20,7 @@ std::unique_ptr<FiberStack> Take(FiberStackPool& pool, size_t bytes = kSize) {
 }
 
 void Touch(FiberStack& stack, size_t bytes) {
-  std::memset(static_cast<char*>(stack.top()) - bytes, 1, bytes);
+  std::memset(static_cast<char*>(stack.bottom()) + stack.bytes() - bytes, 1, bytes);
 }
 
 TEST(FiberStackPoolTest, GivesTheStackThatWasFreedLast) {

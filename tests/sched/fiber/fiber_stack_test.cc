@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <set>
+#include <vector>
 
 namespace pelton::sched_internal {
 namespace {
@@ -35,10 +37,10 @@ TEST(FiberStackTest, TakesNoMemoryUntilItIsTouched) {
 
 TEST(FiberStackTest, CountsWhatWasTouchedFromTheTop) {
   const auto stack = Map(1 << 20);
-  char* const top = static_cast<char*>(stack->top());
-  top[-1] = 1;
+  char* const end = static_cast<char*>(stack->bottom()) + stack->bytes();
+  end[-1] = 1;
   EXPECT_EQ(stack->UsedBytes(), Page());
-  top[-static_cast<ptrdiff_t>(5 * Page())] = 1;
+  end[-static_cast<ptrdiff_t>(5 * Page())] = 1;
   EXPECT_EQ(stack->UsedBytes(), 5 * Page());
   EXPECT_EQ(stack->ResidentBytes(), 2 * Page());
 }
@@ -54,12 +56,27 @@ TEST(FiberStackTest, EmptyGivesTheMemoryBackAndKeepsTheAddresses) {
 
 TEST(FiberStackTest, LooksAtLargeStacksPieceByPiece) {
   const auto stack = Map(size_t{64} << 20);
-  char* const top = static_cast<char*>(stack->top());
+  char* const end = static_cast<char*>(stack->bottom()) + stack->bytes();
   const ptrdiff_t depth = 50 << 20;
-  top[-1] = 1;
-  top[-depth] = 1;
+  end[-1] = 1;
+  end[-depth] = 1;
   EXPECT_EQ(stack->UsedBytes(), static_cast<size_t>(depth));
   EXPECT_EQ(stack->ResidentBytes(), 2 * Page());
+}
+
+TEST(FiberStackTest, FirstFramesAreSpreadOverTheCaches) {
+  std::set<uintptr_t> places;
+  for (int i = 0; i < 32; ++i) {
+    const auto stack = Map(64 * 1024);
+    const auto top = reinterpret_cast<uintptr_t>(stack->top());
+    const uintptr_t end = reinterpret_cast<uintptr_t>(stack->bottom()) + stack->bytes();
+    EXPECT_LE(top, end);
+    EXPECT_GT(top, end - Page() / 2) << "most of the first page is for frames";
+    EXPECT_EQ(top % 64, 0u);
+    EXPECT_EQ(stack->usable_bytes(), top - reinterpret_cast<uintptr_t>(stack->bottom()));
+    places.insert(end - top);
+  }
+  EXPECT_EQ(places.size(), 32u);
 }
 
 TEST(FiberStackTest, KnowsTheAddressesOfItsGuard) {
