@@ -20,7 +20,7 @@
 // Overflow: below each stack lies a guard, 16 KiB without access. Who runs into it dies by SIGSEGV,
 // after a line that names the fiber and its stack's size. Compile code with larger local arrays
 // with -fstack-clash-protection, lest it steps over the guard.
-// Cost: a switch (one way) about 5 ns, starting and ending about 60 ns with a stack of the pool; a
+// Cost: a switch (one way) about 7 ns, starting and ending about 60 ns with a stack of the pool; a
 // waiting fiber takes its stack's touched pages (one, if its frames fit) and a frame of about 300
 // bytes. A coroutine is cheaper in all of it: prefer `co_await` where you write the code.
 // Source: the switch is Boost.Context's fcontext.
