@@ -232,7 +232,7 @@ class Broadcast {
   // Publishes `value` if there is room. REQUIRES: !closed_.
   bool Put(T& value) {
     if (subscribers_ == 0) {
-      const T unseen(std::move(value));
+      static_cast<void>(T(std::move(value)));  // nobody will see it
       return true;
     }
     if (values_.full()) {

@@ -1,0 +1,437 @@
+// What holds of every wait of sched/sync that another task ends: one suite, every primitive.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "sched/deadline.h"
+#include "sched/sync/barrier.h"
+#include "sched/sync/broadcast.h"
+#include "sched/sync/channel.h"
+#include "sched/sync/condition_variable.h"
+#include "sched/sync/event.h"
+#include "sched/sync/gate.h"
+#include "sched/sync/latch.h"
+#include "sched/sync/mutex.h"
+#include "sched/sync/semaphore.h"
+#include "sched/sync/shared_mutex.h"
+#include "sched/task.h"
+#include "tests/sched/sync/for_each_seed.h"
+#include "tests/support/task_harness.h"
+
+namespace pelton {
+namespace {
+
+using testing::ForEachSeed;
+using testing::kLateness;
+using testing::Random;
+using testing::TaskHarness;
+using testing::Waiters;
+using testing::WaitOf;
+
+constexpr int kWaiters = 5;
+
+// Each case is a primitive in a state in which Wait() has to wait, until Release() lets the first in
+// line go on (kWakesAll: everybody). Wait() gives back at once what it got.
+
+struct MutexCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a Mutex";
+  static constexpr char kPhrase[] = "held by no task, locked at";
+  std::optional<Mutex> primitive{std::in_place};
+  Mutex::Guard guard = *primitive->TryLock();
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return (co_await primitive->Lock()).status();
+  }
+  void Release() { guard.Unlock(); }
+};
+
+struct WriterCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a SharedMutex";
+  static constexpr char kPhrase[] = "to write, held by 1 readers";
+  std::optional<SharedMutex> primitive{std::in_place};
+  SharedMutex::SharedGuard guard = *primitive->TryLockShared();
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return (co_await primitive->Lock()).status();
+  }
+  void Release() { guard.Unlock(); }
+};
+
+struct ReaderCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "a SharedMutex";
+  static constexpr char kPhrase[] = "to read, held by a writer";
+  std::optional<SharedMutex> primitive{std::in_place};
+  SharedMutex::Guard guard = *primitive->TryLock();
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return (co_await primitive->LockShared()).status();
+  }
+  void Release() { guard.Unlock(); }
+};
+
+struct SemaphoreCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a Semaphore";
+  static constexpr char kPhrase[] = "3 permits of semaphore";
+  std::optional<Semaphore> primitive{std::in_place, 5};
+  Semaphore::Permits permits = *primitive->TryAcquire(3);
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return (co_await primitive->Acquire(3)).status();
+  }
+  void Release() { permits.Release(); }
+};
+
+struct ConditionVariableCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a ConditionVariable";
+  static constexpr char kPhrase[] = "condition variable 0x";
+  Mutex mutex;
+  std::optional<ConditionVariable> primitive{std::in_place};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    absl::StatusOr<Mutex::Guard> guard = co_await mutex.Lock();
+    if (!guard.ok()) co_return guard.status();
+    co_return co_await primitive->Wait(*guard);
+  }
+  void Release() { primitive->NotifyOne(); }
+};
+
+struct EventCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "an Event";
+  static constexpr char kPhrase[] = "event 0x";
+  std::optional<Event> primitive{std::in_place};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->Wait();
+  }
+  void Release() { primitive->Set(); }
+};
+
+struct LatchCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "a Latch";
+  static constexpr char kPhrase[] = "with 1 left";
+  std::optional<Latch> primitive{std::in_place, 1};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->Wait();
+  }
+  void Release() {
+    if (!primitive->open()) primitive->CountDown();
+  }
+};
+
+struct BarrierCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "a Barrier";
+  static constexpr char kPhrase[] = "1 of 6 have arrived";
+  std::optional<Barrier> primitive{std::in_place, kWaiters + 1};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->ArriveAndWait();
+  }
+  // Drops participants until the phase ends.
+  void Release() {
+    const uint64_t phase = primitive->phase();
+    while (primitive->phase() == phase && primitive->participants() > 1) {
+      primitive->ArriveAndDrop();
+    }
+  }
+};
+
+template <size_t kCapacity>
+struct SendCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a Channel";
+  static constexpr char kPhrase[] = "room in channel";
+  std::optional<Channel<int>> primitive{std::in_place, kCapacity};
+  SendCase() {
+    while (primitive->TrySend(0) == SendResult::kSent) {
+    }
+  }
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->Send(1);
+  }
+  void Release() { (void)primitive->TryReceive(); }
+};
+
+template <size_t kCapacity>
+struct ReceiveCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a Channel";
+  static constexpr char kPhrase[] = "a value from channel";
+  std::optional<Channel<int>> primitive{std::in_place, kCapacity};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return (co_await primitive->Receive()).status();
+  }
+  void Release() { (void)primitive->TrySend(1); }
+};
+
+struct PublishCase {
+  static constexpr bool kWakesAll = false;
+  static constexpr char kName[] = "a Broadcast";
+  static constexpr char kPhrase[] = "the slowest of 1 subscribers";
+  std::optional<Broadcast<int>> primitive{std::in_place, Broadcast<int>::Options{.capacity = 1}};
+  Broadcast<int>::Subscription subscription = primitive->Subscribe();
+  PublishCase() { EXPECT_EQ(primitive->TryPublish(0), PublishResult::kPublished); }
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->Publish(1);
+  }
+  void Release() { (void)subscription.TryReceive(); }
+};
+
+struct SubscriberCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "a Broadcast";
+  static constexpr char kPhrase[] = "a value from broadcast";
+  std::optional<Broadcast<int>> primitive{
+      std::in_place, Broadcast<int>::Options{.slow_subscriber = SlowSubscriber::kLosesOldest}};
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    Broadcast<int>::Subscription subscription = primitive->Subscribe();
+    arrive();
+    co_return (co_await subscription.Receive()).status();
+  }
+  void Release() { (void)primitive->TryPublish(1); }
+};
+
+struct GateCase {
+  static constexpr bool kWakesAll = true;
+  static constexpr char kName[] = "a Gate";
+  static constexpr char kPhrase[] = "1 to leave gate";
+  std::optional<Gate> primitive{std::in_place};
+  Gate::Pass pass = *primitive->Enter();
+  Task<absl::Status> Wait(Waiters::Arrival arrive) {
+    arrive();
+    co_return co_await primitive->Close();
+  }
+  void Release() { pass.Leave(); }
+};
+
+template <typename Case>
+class WaitTest : public ::testing::Test {
+ public:
+  // Lets everybody through that still waits, and one more that comes now: nothing was lost.
+  static void ExpectAllThere(TaskHarness& harness, Case& test) {
+    Waiters fresh(harness);
+    fresh.StartAll(1, [&](auto arrive) { return test.Wait(arrive); });
+    for (int i = 0; i < kWaiters + 2 && fresh.ended() == 0; ++i) {
+      test.Release();
+      harness.RunReady();
+    }
+    ASSERT_EQ(fresh.ended(), 1u) << "something was lost";
+    EXPECT_TRUE(fresh.arrived(0).status.ok()) << fresh.arrived(0).status;
+  }
+};
+
+using Cases =
+    ::testing::Types<MutexCase, WriterCase, ReaderCase, SemaphoreCase, ConditionVariableCase,
+                     EventCase, LatchCase, BarrierCase, SendCase<0>, SendCase<2>, ReceiveCase<0>,
+                     ReceiveCase<2>, PublishCase, SubscriberCase, GateCase>;
+TYPED_TEST_SUITE(WaitTest, Cases);
+
+TYPED_TEST(WaitTest, IsGrantedInTheOrderOfArrival) {
+  ForEachSeed([](TaskHarness& harness, Random&) {
+    TypeParam test;
+    Waiters waiters(harness);
+    waiters.StartAll(kWaiters, [&](auto arrive) { return test.Wait(arrive); });
+    ASSERT_EQ(waiters.ended(), 0u) << "nobody had to wait";
+    for (int i = 0; i < kWaiters && waiters.ended() < kWaiters; ++i) {
+      test.Release();
+      harness.RunReady();
+    }
+    ASSERT_EQ(waiters.ended(), static_cast<size_t>(kWaiters));
+    // Those that are woken together run in any order.
+    if (!TypeParam::kWakesAll) EXPECT_EQ(waiters.order_of_ending(), waiters.order_of_arrival());
+    for (const Waiters::Waiter* waiter : waiters.order_of_ending()) {
+      EXPECT_TRUE(waiter->status.ok()) << waiter->status;
+    }
+  });
+}
+
+TYPED_TEST(WaitTest, EndsWithTheStopStatusWhenItIsCancelled) {
+  ForEachSeed([](TaskHarness& harness, Random& random) {
+    TypeParam test;
+    Waiters waiters(harness);
+    waiters.StartAll(kWaiters, [&](auto arrive) { return test.Wait(arrive); });
+    size_t cancelled = 0;
+    for (int i = 0; i < kWaiters; ++i) {
+      if (random.OneIn(2)) continue;
+      waiters.arrived(i).scope.Cancel();
+      ++cancelled;
+    }
+    harness.RunReady();
+    ASSERT_EQ(waiters.ended(), cancelled) << "a stop ends the wait, and nobody else's";
+    for (const Waiters::Waiter* waiter : waiters.order_of_ending()) {
+      EXPECT_TRUE(absl::IsCancelled(waiter->status)) << waiter->status;
+    }
+    for (int i = 0; i < kWaiters && waiters.ended() < kWaiters; ++i) {
+      test.Release();
+      harness.RunReady();
+    }
+    ASSERT_EQ(waiters.ended(), static_cast<size_t>(kWaiters));
+    for (size_t i = cancelled; i < waiters.ended(); ++i) {
+      EXPECT_TRUE(waiters.order_of_ending()[i]->status.ok());
+    }
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+TYPED_TEST(WaitTest, EndsAtItsDeadline) {
+  ForEachSeed([](TaskHarness& harness, Random& random) {
+    TypeParam test;
+    Waiters waiters(harness);
+    const absl::Duration timeout = absl::Microseconds(1 + random.Below(10'000));
+    const Timestamp start = harness.now();
+    waiters.Start([&](auto arrive) { return WithTimeout(timeout, test.Wait(arrive)); });
+    harness.RunUntilIdle();
+    ASSERT_EQ(waiters.ended(), 1u);
+    EXPECT_TRUE(absl::IsDeadlineExceeded(waiters.arrived(0).status));
+    EXPECT_GE(harness.now() - start, timeout);
+    EXPECT_LE(harness.now() - start, timeout + kLateness);
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+TYPED_TEST(WaitTest, EndsInTimeUnderADeadlineThatIsNotReached) {
+  ForEachSeed([](TaskHarness& harness, Random&) {
+    TypeParam test;
+    Waiters waiters(harness);
+    waiters.StartAll(1,
+                     [&](auto arrive) { return WithTimeout(absl::Seconds(1), test.Wait(arrive)); });
+    test.Release();
+    harness.RunUntilIdle();
+    ASSERT_EQ(waiters.ended(), 1u);
+    EXPECT_TRUE(waiters.arrived(0).status.ok()) << waiters.arrived(0).status;
+    EXPECT_EQ(harness.now(), Timestamp()) << "the timer is gone";
+  });
+}
+
+TYPED_TEST(WaitTest, TakesNothingInAFlowThatWasStoppedBefore) {
+  ForEachSeed([](TaskHarness& harness, Random& random) {
+    TypeParam test;
+    if (random.OneIn(2)) test.Release();  // what is free is not taken either
+    Waiters waiters(harness);
+    for (int i = 0; i < kWaiters; ++i) {
+      waiters.Start([&](auto arrive) { return test.Wait(arrive); }).scope.Cancel();
+    }
+    harness.RunReady();
+    ASSERT_EQ(waiters.ended(), static_cast<size_t>(kWaiters));
+    for (const Waiters::Waiter* waiter : waiters.order_of_ending()) {
+      EXPECT_TRUE(absl::IsCancelled(waiter->status)) << waiter->status;
+    }
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+TYPED_TEST(WaitTest, KeepsWhatWasHandedOverBeforeTheStop) {
+  ForEachSeed([](TaskHarness& harness, Random&) {
+    TypeParam test;
+    Waiters waiters(harness);
+    waiters.StartAll(kWaiters, [&](auto arrive) { return test.Wait(arrive); });
+    test.Release();
+    waiters.CancelAll();  // in the same turn, before any of them runs
+    harness.RunReady();
+    ASSERT_EQ(waiters.ended(), static_cast<size_t>(kWaiters));
+    for (int i = 0; i < kWaiters; ++i) {
+      const absl::Status& status = waiters.arrived(i).status;
+      if (i == 0 || TypeParam::kWakesAll) {
+        EXPECT_TRUE(status.ok()) << status;
+      } else {
+        EXPECT_TRUE(absl::IsCancelled(status)) << status;
+      }
+    }
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+TYPED_TEST(WaitTest, LeavesWhatComesAfterTheStopToTheNext) {
+  ForEachSeed([](TaskHarness& harness, Random&) {
+    TypeParam test;
+    Waiters waiters(harness);
+    waiters.StartAll(kWaiters, [&](auto arrive) { return test.Wait(arrive); });
+    waiters.arrived(0).scope.Cancel();
+    test.Release();  // in the same turn, before the cancelled task runs
+    harness.RunReady();
+    EXPECT_TRUE(waiters.arrived(0).ended);
+    EXPECT_TRUE(absl::IsCancelled(waiters.arrived(0).status));
+    EXPECT_TRUE(waiters.arrived(1).ended) << "the next in line was passed over";
+    EXPECT_TRUE(waiters.arrived(1).status.ok()) << waiters.arrived(1).status;
+    waiters.CancelAll();
+    harness.RunReady();
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+// Cancels and releases at random, while tasks come and go.
+TYPED_TEST(WaitTest, SurvivesAnyMixtureOfStopsAndReleases) {
+  ForEachSeed([](TaskHarness& harness, Random& random) {
+    TypeParam test;
+    Waiters waiters(harness);
+    for (int step = 0; step < 60; ++step) {
+      switch (random.Below(4)) {
+        case 0:
+          test.Release();
+          break;
+        case 1:
+          if (auto& started = waiters.started(); !started.empty()) {
+            started[random.Next() % started.size()].scope.Cancel();
+          }
+          break;
+        case 2:
+          if (waiters.started().size() < kWaiters) {
+            waiters.Start([&](auto arrive) { return test.Wait(arrive); });
+          }
+          break;
+        default:
+          harness.Turn();
+      }
+    }
+    waiters.CancelAll();
+    harness.RunReady();
+    EXPECT_EQ(waiters.ended(), waiters.started().size());
+    WaitTest<TypeParam>::ExpectAllThere(harness, test);
+  });
+}
+
+TYPED_TEST(WaitTest, SaysWhatItWaitsFor) {
+  TaskHarness harness;
+  TypeParam test;
+  Waiters waiters(harness);
+  waiters.StartAll(1, [&](auto arrive) { return test.Wait(arrive); });
+  EXPECT_NE(WaitOf(waiters.arrived(0)).find(TypeParam::kPhrase), std::string::npos)
+      << WaitOf(waiters.arrived(0));
+  waiters.CancelAll();
+  harness.RunReady();
+}
+
+template <typename Case>
+class WaitDeathTest : public WaitTest<Case> {};
+TYPED_TEST_SUITE(WaitDeathTest, Cases);
+
+TYPED_TEST(WaitDeathTest, ThePrimitiveMustOutliveIt) {
+  TaskHarness harness;
+  TypeParam test;
+  Waiters waiters(harness);
+  waiters.StartAll(1, [&](auto arrive) { return test.Wait(arrive); });
+  EXPECT_DEATH(test.primitive.reset(),
+               std::string(TypeParam::kName) + " was destroyed while 1 tasks wait for it");
+  waiters.CancelAll();
+  harness.RunReady();
+}
+
+}  // namespace
+}  // namespace pelton
