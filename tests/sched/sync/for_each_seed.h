@@ -13,10 +13,10 @@
 #include <deque>
 #include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "sched/random.h"
 #include "sched/scheduler.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
@@ -27,31 +27,13 @@ namespace pelton::testing {
 // How much later than its deadline a timer may fire on the virtual clock.
 inline constexpr absl::Duration kLateness = absl::Nanoseconds(2 << TimerWheel::kTickBits);
 
-// SplitMix64.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  int Below(int limit) { return static_cast<int>(Next() % static_cast<uint64_t>(limit)); }
-  bool OneIn(int chances) { return Below(chances) == 0; }
-
- private:
-  uint64_t state_;
-};
-
-// Scheduler options of which a seed decides how often tasks give way, and in which order ready tasks
-// run.
-template <typename Options = Scheduler::Options>
-Options OptionsOfSeed(uint64_t seed) {
-  Options options;
+// Scheduler options of which a seed decides in which order ready tasks run, and how often they give
+// way.
+inline Scheduler::Options OptionsOfSeed(uint64_t seed) {
+  Scheduler::Options options;
+  options.shuffle_seed = seed;
   options.operation_budget = 16;
   options.virtual_quota = static_cast<uint32_t>(16 * (1 + seed % 8));
-  if constexpr (requires { options.shuffle_seed; }) options.shuffle_seed = seed;
   return options;
 }
 

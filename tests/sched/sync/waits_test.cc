@@ -29,7 +29,6 @@ namespace {
 
 using testing::ForEachSeed;
 using testing::kLateness;
-using testing::Random;
 using testing::TaskHarness;
 using testing::Waiters;
 using testing::WaitOf;
@@ -269,7 +268,7 @@ TYPED_TEST(WaitTest, EndsWithTheStopStatusWhenItIsCancelled) {
     waiters.StartAll(kWaiters, [&](auto arrive) { return test.Wait(arrive); });
     size_t cancelled = 0;
     for (int i = 0; i < kWaiters; ++i) {
-      if (random.OneIn(2)) continue;
+      if (random.Below(2) == 0) continue;
       waiters.arrived(i).scope.Cancel();
       ++cancelled;
     }
@@ -294,7 +293,8 @@ TYPED_TEST(WaitTest, EndsAtItsDeadline) {
   ForEachSeed([](TaskHarness& harness, Random& random) {
     TypeParam test;
     Waiters waiters(harness);
-    const absl::Duration timeout = absl::Microseconds(1 + random.Below(10'000));
+    const absl::Duration timeout =
+        absl::Microseconds(1 + static_cast<int64_t>(random.Below(10'000)));
     const Timestamp start = harness.now();
     waiters.Start([&](auto arrive) { return WithTimeout(timeout, test.Wait(arrive)); });
     harness.RunUntilIdle();
@@ -323,7 +323,7 @@ TYPED_TEST(WaitTest, EndsInTimeUnderADeadlineThatIsNotReached) {
 TYPED_TEST(WaitTest, TakesNothingInAFlowThatWasStoppedBefore) {
   ForEachSeed([](TaskHarness& harness, Random& random) {
     TypeParam test;
-    if (random.OneIn(2)) test.Release();  // what is free is not taken either
+    if (random.Below(2) == 0) test.Release();  // what is free is not taken either
     Waiters waiters(harness);
     for (int i = 0; i < kWaiters; ++i) {
       waiters.Start([&](auto arrive) { return test.Wait(arrive); }).scope.Cancel();
@@ -388,7 +388,7 @@ TYPED_TEST(WaitTest, SurvivesAnyMixtureOfStopsAndReleases) {
           break;
         case 1:
           if (auto& started = waiters.started(); !started.empty()) {
-            started[random.Next() % started.size()].scope.Cancel();
+            started[random.Below(started.size())].scope.Cancel();
           }
           break;
         case 2:
