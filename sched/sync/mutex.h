@@ -120,10 +120,19 @@ class Mutex {
     Scheduler* const scheduler = Scheduler::Current();
     return scheduler != nullptr && scheduler->InTask() ? &scheduler->current_context() : nullptr;
   }
-  void Take(const TaskContext* holder, std::source_location location) {
+  void Take(const TaskContext* context, std::source_location location) {
     locked_ = true;
-    holder_ = holder;
+    holder_ = FlowOf(context);
     locked_at_ = location;
+  }
+  // The outermost context of a flow, by which task dumps call it: those nested in it, of deadlines,
+  // may end before the mutex is unlocked.
+  static const TaskContext* FlowOf(const TaskContext* context) {
+    if (context == nullptr) return nullptr;
+    while (context->parent() != nullptr && context->parent()->holds_flow()) {
+      context = context->parent();
+    }
+    return context;
   }
   // Unlocks, and gives the mutex to the first in line.
   void HandOver() {
@@ -140,7 +149,7 @@ class Mutex {
   void Describe(std::ostream& out) const;
 
   bool locked_ = false;
-  // Who locked it last, and where: for messages, never followed.
+  // Which task locked it last, and where: for messages, never followed.
   const TaskContext* holder_ = nullptr;
   std::source_location locked_at_;
   sched_internal::WaitQueue line_;
