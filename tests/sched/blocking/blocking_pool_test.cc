@@ -136,7 +136,8 @@ TEST(BlockingPoolTest, BlocksSignalsInItsThreadsButForFaults) {
 
 TEST(BlockingPoolTest, GivesItsThreadsTheStackThatWasAskedFor) {
   TaskHarness harness;
-  constexpr size_t kStack = size_t{3} << 20;
+  // More than any thread has by default, since stacks are used again.
+  constexpr size_t kStack = size_t{20} << 20;
   const std::unique_ptr<BlockingPool> pool = MakePool({.stack_bytes = kStack});
   const size_t stack = Call(harness, *pool, [] {
     pthread_attr_t attributes;
@@ -147,7 +148,6 @@ TEST(BlockingPoolTest, GivesItsThreadsTheStackThatWasAskedFor) {
     return bytes;
   });
   EXPECT_GE(stack, kStack);
-  EXPECT_LT(stack, kStack + (size_t{1} << 20));
 }
 
 TEST(BlockingPoolTest, ItsThreadsAreNotPinnedLikeTheShardThatMadeIt) {
