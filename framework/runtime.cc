@@ -109,6 +109,7 @@ class ShardThreads {
     } else if (driver.ok()) {
       shard.Abort();
     }
+    shard.CloseHandles();
     if (running_.fetch_sub(1) == 1) control_->ShardsEnded();
     // A shard may be woken until all have ended, and by the control thread.
     ended_.arrive_and_wait();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "framework/base/check.h"
+#include "framework/foreign.h"
 #include "sched/backtrace.h"
 
 namespace pelton {
@@ -22,15 +23,21 @@ Shard::Shard(ShardGroup& group, ShardId id, const Clock& clock, const Options& o
       id_(id),
       scheduler_(clock, WithShard(options.scheduler, id)),
       reactor_(options.reactor),
-      mail_(group.exchange(), id) {
+      mail_(group.exchange(), id),
+      gate_(std::make_shared<framework_internal::ForeignGate>(*this, options.foreign_limit)) {
   group_.ShardBusy();
 }
 
 Shard::~Shard() {
+  CloseHandles();
   const Binding binding(*this);
   service_.reset();
   visitors_.reset();
 }
+
+ShardHandle Shard::handle() const { return ShardHandle(gate_); }
+
+void Shard::CloseHandles() { gate_->Close(); }
 
 void Shard::Start(const ServeFunction& serve) {
   // The scopes' frames are this shard's, so they are made by it.
@@ -85,6 +92,7 @@ bool Shard::Finished(bool& changed) {
     changed = true;
   }
   if (!group_.ServicesEnded()) return false;
+  if (!services_ended_seen_) group_.CloseToForeignCalls();
   services_ended_seen_ = true;
   if (visitors_->live() > 0 && !visitors_->context().StoppedFrom(StopPhase::kEverything)) {
     visitors_->Cancel();

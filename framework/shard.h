@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -28,6 +29,11 @@
 namespace pelton {
 
 class Shard;
+class ShardHandle;
+
+namespace framework_internal {
+class ForeignGate;
+}  // namespace framework_internal
 
 // What a service runs on every shard. Returning ends the shard's service; an error ends the process
 // with its message.
@@ -39,6 +45,8 @@ class Shard {
   struct Options {
     Scheduler::Options scheduler;
     io::Reactor::Options reactor;
+    // How many submissions of foreign threads (foreign.h) may be unfinished.
+    uint32_t foreign_limit = 1024;
   };
 
   Shard(ShardGroup& group, ShardId id, const Clock& clock, const Options& options);
@@ -60,8 +68,10 @@ class Shard {
   FramePool& frames() { return frames_; }
   Mail& mail() { return mail_; }
   ShardGroup& group() { return group_; }
-  // Owns the tasks that other shards start here.
+  // Owns the tasks that other shards and foreign threads start here.
   TaskScope& visitors() { return *visitors_; }
+  // By which threads that are no shards reach this one; see foreign.h, which the caller includes.
+  ShardHandle handle() const;
 
   // For the runtime
   // ----------------------------------------------------------------------------------------------------------
@@ -91,6 +101,9 @@ class Shard {
   // Undoes Start() before the first turn, when another shard could not be made. REQUIRES: not
   // bound.
   void Abort();
+  // Ends what handles can do. REQUIRES: the loop has ended; called before what wakes the shard is
+  // destroyed, by a thread that may block for a moment.
+  void CloseHandles();
   // Begins a turn: reads the clock, obeys requests to stop, and takes home memory that others
   // freed. REQUIRES: bound.
   void BeginTurn();
@@ -128,6 +141,7 @@ class Shard {
   Mail mail_;
   std::optional<TaskScope> service_;
   std::optional<TaskScope> visitors_;
+  const std::shared_ptr<framework_internal::ForeignGate> gate_;
   StopPhase stop_seen_ = StopPhase::kNone;
   bool service_ended_ = false;
   bool services_ended_seen_ = false;

@@ -47,9 +47,25 @@ class ShardGroup {
   void ShardAtRest() { busy_.fetch_sub(1); }
   void PostSent() { posts_.fetch_add(1); }
   void PostDelivered() { posts_.fetch_sub(1); }
-  bool AllAtRest() const { return busy_.load() == 0 && posts_.load() == 0; }
+  // A call of a foreign thread is to begin. Returns false once CloseToForeignCalls() was called:
+  // then none may begin, and the number of those that have not ended only falls.
+  bool ForeignCallBegins() {
+    uint64_t calls = foreign_calls_.load();
+    do {
+      if ((calls & kClosed) != 0) return false;
+    } while (!foreign_calls_.compare_exchange_weak(calls, calls + 1));
+    return true;
+  }
+  void ForeignCallEnds() { foreign_calls_.fetch_sub(1); }
+  void CloseToForeignCalls() { foreign_calls_.fetch_or(kClosed); }
+  // REQUIRES: closed to foreign calls.
+  bool AllAtRest() const {
+    return busy_.load() == 0 && posts_.load() == 0 && foreign_calls_.load() == kClosed;
+  }
 
  private:
+  static constexpr uint64_t kClosed = uint64_t{1} << 63;
+
   MailExchange exchange_;
   io::ListenerRegistry listeners_;
   std::atomic<uint8_t> requested_stop_{0};
@@ -57,6 +73,7 @@ class ShardGroup {
   std::atomic<uint32_t> busy_{0};
   // Apart from what every shard reads in every turn.
   alignas(kCacheLineBytes) std::atomic<uint64_t> posts_{0};
+  std::atomic<uint64_t> foreign_calls_{0};  // and kClosed
   std::mutex mutex_;
   absl::Status first_error_;  // guarded by mutex_
 };

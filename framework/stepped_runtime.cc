@@ -36,7 +36,9 @@ SteppedRuntime::SteppedRuntime(const Options& options)
   }
 }
 
-SteppedRuntime::~SteppedRuntime() = default;
+SteppedRuntime::~SteppedRuntime() {
+  for (Member& member : members_) member.shard->CloseHandles();
+}
 
 absl::Status SteppedRuntime::Run(const ServeFunction& serve) {
   Start(serve);
