@@ -33,6 +33,10 @@ ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(10),
           "how long requests that have begun may go on after SIGTERM or SIGINT");
 ABSL_FLAG(absl::Duration, spin, absl::Microseconds(20),
           "how long an idle shard looks for work before it sleeps; 0: not at all");
+ABSL_FLAG(int, blocking_threads, 16,
+          "at most so many threads for calls that block, shared by all shards");
+ABSL_FLAG(int, blocking_queue, 1024,
+          "how many such calls may wait for a thread before more are held back or refused");
 
 namespace pelton {
 namespace {
@@ -64,6 +68,24 @@ absl::StatusOr<size_t> ParseChunks(const std::string& memory, size_t shards) {
   return std::min<uint64_t>(chunks, kMost);
 }
 
+absl::StatusOr<BlockingPool::Options> BlockingFromFlags() {
+  constexpr int kMostThreads = BlockingPool::kMostThreads;
+  const int threads = absl::GetFlag(FLAGS_blocking_threads);
+  if (threads < 1 || threads > kMostThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--blocking_threads=", threads, ": expected 1 to ", kMostThreads));
+  }
+  const int queue = absl::GetFlag(FLAGS_blocking_queue);
+  if (queue < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--blocking_queue=", queue, ": expected at least 1"));
+  }
+  BlockingPool::Options options;
+  options.max_threads = static_cast<uint32_t>(threads);
+  options.queue_limit = static_cast<size_t>(queue);
+  return options;
+}
+
 absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   Runtime::Options options;
   PELTON_ASSIGN_OR_RETURN(options.driver, ParseDriver(absl::GetFlag(FLAGS_driver)));
@@ -75,6 +97,7 @@ absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   if (options.spin < absl::ZeroDuration() || options.spin > absl::Seconds(1)) {
     return absl::InvalidArgumentError("--spin: expected a duration from 0 to 1s");
   }
+  PELTON_ASSIGN_OR_RETURN(options.blocking, BlockingFromFlags());
   PELTON_ASSIGN_OR_RETURN(CpuSources sources, SystemCpuSources());
   PELTON_ASSIGN_OR_RETURN(CpuLimits limits, ReadCpuLimits(sources));
   ShardRequest request = {.cpus = absl::GetFlag(FLAGS_cpus)};

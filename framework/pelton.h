@@ -11,6 +11,8 @@
 #include "framework/base/log.h"
 #include "framework/base/shard_id.h"
 #include "framework/base/status.h"
+#include "framework/blocking.h"
+#include "framework/foreign.h"
 #include "framework/foreign_ptr.h"
 #include "framework/main.h"
 #include "framework/on.h"

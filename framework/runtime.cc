@@ -8,6 +8,7 @@
 #include <barrier>
 #include <csignal>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "framework/shard_loop.h"
 #include "io/epoll/epoll_driver.h"
 #include "io/uring/uring_driver.h"
+#include "sched/blocking/blocking_pool.h"
 #include "sched/clock.h"
 
 namespace pelton {
@@ -46,6 +48,13 @@ void PinThread(const ShardPlacement& placement, uint32_t shard) {
   }
 }
 
+absl::Status CannotStartThread(size_t shard, int error) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "shard ", shard, ": starting its thread failed: ", ErrnoName(error),
+      ". To fix: raise the limit of threads (ulimit -u, the container's pids.max) or of memory, "
+      "or pass a smaller --shards"));
+}
+
 // The threads of a service, all on one kind of driver.
 template <io::Driver D>
 class ShardThreads {
@@ -63,20 +72,42 @@ class ShardThreads {
     PELTON_ASSIGN_OR_RETURN(std::unique_ptr<StopControl> control,
                             StopControl::Create(options_.grace_period, options_.give_up_after));
     control_ = control.get();
-    std::vector<std::thread> threads;
-    threads.reserve(shards_);
-    for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
+    PELTON_ASSIGN_OR_RETURN(std::unique_ptr<BlockingPool> pool,
+                            BlockingPool::Create(options_.blocking));
+    group_.SetBlockingPool(pool.get());
+    std::vector<std::thread> threads = StartThreads();
+    if (threads.empty()) return group_.first_error();
     ready_.arrive_and_wait();
     control->WaitUntilEnded([this](StopPhase phase) {
       group_.RequestStop(phase);
       WakeAll();
     });
+    // Its threads may be about to wake a shard.
+    pool.reset();
     ended_.arrive_and_wait();
     for (std::thread& thread : threads) thread.join();
     return group_.first_error();
   }
 
  private:
+  // Starts one thread for each shard. When the kernel refuses one, the group has failed, and those
+  // that were started will find one driver missing.
+  std::vector<std::thread> StartThreads() {
+    std::vector<std::thread> threads;
+    threads.reserve(shards_);
+    try {
+      for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
+    } catch (const std::system_error& error) {
+      group_.Fail(CannotStartThread(threads.size(), error.code().value()));
+      for (size_t i = threads.size(); i < shards_; ++i) {
+        running_.fetch_sub(1);
+        ready_.arrive_and_drop();
+        ended_.arrive_and_drop();
+      }
+    }
+    return threads;
+  }
+
   void RunOne(uint32_t index) {
     PinThread(options_.placement, index);
     const MonotonicClock clock;

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "framework/cpu_topology.h"
 #include "framework/shard.h"
+#include "sched/blocking/blocking_pool.h"
 
 namespace pelton {
 
@@ -32,6 +33,8 @@ class Runtime {
     ShardPlacement placement;  // how many shards, and on which CPUs
     DriverChoice driver = DriverChoice::kAuto;
     Shard::Options shard;
+    // The threads of RunBlocking(), shared by all shards.
+    BlockingPool::Options blocking;
     // How long a shard that has nothing to do looks for work before it sleeps. Waking a thread
     // costs about 20 µs, so looking that long halves the latency of a lone connection. None when
     // shards share a CPU.
@@ -47,7 +50,8 @@ class Runtime {
 
   // Runs `serve` on every shard until it has returned on all of them, or a signal or an error has
   // ended it. Prints `listening on ADDRESS:PORT shards=N driver=NAME` on stdout for each listener
-  // when all shards have bound it. Yields the first shard's error. Call it once, from the main
+  // when all shards have bound it. Yields the first shard's error. ERRORS: RESOURCE_EXHAUSTED when
+  // the kernel starts no thread for a shard or for RunBlocking(). Call it once, from the main
   // thread, before other threads exist: they would take the signals.
   absl::Status Run(const ServeFunction& serve);
 

@@ -70,6 +70,8 @@ class Shard {
   ShardGroup& group() { return group_; }
   // Owns the tasks that other shards and foreign threads start here.
   TaskScope& visitors() { return *visitors_; }
+  // The runtime's threads for what would block the shard; see RunBlocking() (blocking.h).
+  BlockingPool& blocking_pool() { return group_.blocking_pool(); }
   // By which threads that are no shards reach this one; see foreign.h, which the caller includes.
   ShardHandle handle() const;
 

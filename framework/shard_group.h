@@ -12,11 +12,14 @@
 
 #include "absl/status/status.h"
 #include "framework/base/cache_line.h"
+#include "framework/base/check.h"
 #include "framework/mail.h"
 #include "io/listener_registry.h"
 #include "sched/task_context.h"
 
 namespace pelton {
+
+class BlockingPool;
 
 class ShardGroup {
  public:
@@ -35,6 +38,14 @@ class ShardGroup {
   // Records that a shard's service has failed; the first error wins. Stops all shards.
   void Fail(const absl::Status& status);
   absl::Status first_error();
+
+  // The threads that shards may block. Set by the runtime before its shards run, and theirs until
+  // their loops have ended.
+  void SetBlockingPool(BlockingPool* pool) { blocking_pool_ = pool; }
+  BlockingPool& blocking_pool() const {
+    PELTON_CHECK(blocking_pool_ != nullptr) << "these shards have no runtime to block threads of";
+    return *blocking_pool_;
+  }
 
   // A shard's service begins or has returned.
   void ServiceStarted() { services_.fetch_add(1); }
@@ -68,6 +79,7 @@ class ShardGroup {
 
   MailExchange exchange_;
   io::ListenerRegistry listeners_;
+  BlockingPool* blocking_pool_ = nullptr;
   std::atomic<uint8_t> requested_stop_{0};
   std::atomic<uint32_t> services_{0};
   std::atomic<uint32_t> busy_{0};

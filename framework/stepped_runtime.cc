@@ -23,6 +23,10 @@ SteppedRuntime::SteppedRuntime(const Options& options)
       members_(options.shards),
       order_(options.shards),
       random_state_(options.seed) {
+  absl::StatusOr<std::unique_ptr<BlockingPool>> pool = BlockingPool::Create(options.blocking);
+  PELTON_CHECK(pool.ok()) << pool.status();
+  blocking_pool_ = *std::move(pool);
+  group_.SetBlockingPool(blocking_pool_.get());
   std::iota(order_.begin(), order_.end(), 0);
   for (uint32_t i = 0; i < options.shards; ++i) {
     Shard::Options shard_options = options.shard;
@@ -37,6 +41,8 @@ SteppedRuntime::SteppedRuntime(const Options& options)
 }
 
 SteppedRuntime::~SteppedRuntime() {
+  // Whoever may be about to wake a shard lets go of it first.
+  blocking_pool_.reset();
   for (Member& member : members_) member.shard->CloseHandles();
 }
 

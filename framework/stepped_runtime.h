@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "framework/shard.h"
 #include "io/epoll/epoll_driver.h"
+#include "sched/blocking/blocking_pool.h"
 #include "sched/clock.h"
 
 namespace pelton {
@@ -30,6 +31,8 @@ class SteppedRuntime {
   struct Options {
     uint32_t shards = 1;
     uint64_t seed = 1;
+    // Real threads for RunBlocking(), made when it is used; time waits for them.
+    BlockingPool::Options blocking = {.min_threads = 0};
     Shard::Options shard = {.scheduler = {}, .reactor = {.chunks = 64}};
   };
 
@@ -72,6 +75,7 @@ class SteppedRuntime {
   bool AdvanceClock();
 
   VirtualClock clock_;
+  std::unique_ptr<BlockingPool> blocking_pool_;
   ShardGroup group_;
   std::vector<Member> members_;
   std::vector<uint32_t> order_;

@@ -17,7 +17,6 @@
 namespace pelton {
 namespace {
 
-constexpr uint32_t kMostThreads = 1024;
 constexpr size_t kLongestThreadName = 15;
 // After a thread could not be started, no other attempt is made for so long.
 constexpr int64_t kThreadRetryNs = 100'000'000;
@@ -27,8 +26,9 @@ absl::Status Check(const BlockingPool::Options& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("blocking pool \"", options.name, "\": ", parts...));
   };
-  if (options.max_threads < 1 || options.max_threads > kMostThreads) {
-    return wrong("max_threads=", options.max_threads, ": expected 1 to ", kMostThreads);
+  if (options.max_threads < 1 || options.max_threads > BlockingPool::kMostThreads) {
+    return wrong("max_threads=", options.max_threads, ": expected 1 to ",
+                 BlockingPool::kMostThreads);
   }
   if (options.min_threads > options.max_threads) {
     return wrong("min_threads=", options.min_threads,

@@ -44,13 +44,16 @@ namespace pelton {
 
 class BlockingPool {
  public:
+  // No pool may have more.
+  static constexpr uint32_t kMostThreads = 1024;
+
   struct Options {
     // Threads are called NAME-0, NAME-1 and so on; the kernel keeps 15 characters.
     std::string name = "blocking";
     // How many threads are kept when there is nothing to do, and started by Create(). With 0, the
     // first job after a pause has its shard start a thread, which takes some 20 µs.
     uint32_t min_threads = 1;
-    // 1 to 1024.
+    // 1 to kMostThreads.
     uint32_t max_threads = 16;
     // How many jobs that have not started make the queue full. At least 1.
     size_t queue_limit = 1024;

@@ -40,7 +40,8 @@ int Lines(const std::string& text) {
 
 TEST(MainTest, AServiceThatEndsExitsWithoutAWord) {
   for (const std::string flags : {"", "--shards=1", "--shards=3", "--driver=epoll --shards=2",
-                                  "--memory=64M", "--grace_period=1s --spin=0"}) {
+                                  "--memory=64M", "--grace_period=1s --spin=0",
+                                  "--blocking_threads=2 --blocking_queue=5"}) {
     const Outcome outcome = RunService("--driver=epoll " + flags);
     EXPECT_EQ(outcome.exit_code, 0) << flags << outcome.error;
     EXPECT_EQ(outcome.out, "") << flags;
@@ -82,6 +83,9 @@ TEST(MainTest, ABadFlagIsOneLineThatNamesIt) {
            BadFlag{"--shards=-1", "--shards=-1: expected 1 to"},
            BadFlag{"--shards=1000000", "--shards=1000000: expected 1 to"},
            BadFlag{"--shards=many", "'shards'"},
+           BadFlag{"--blocking_threads=0", "--blocking_threads=0: expected 1 to 1024"},
+           BadFlag{"--blocking_threads=1025", "--blocking_threads=1025: expected 1 to 1024"},
+           BadFlag{"--blocking_queue=0", "--blocking_queue=0: expected at least 1"},
            BadFlag{"--cpus=x", "--cpus: \"x\" is not a CPU number"},
            BadFlag{"--cpus=0,0", "names CPU 0 twice"},
            BadFlag{"--memory=lots", "--memory=lots: expected a number of bytes"},

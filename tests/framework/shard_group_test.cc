@@ -47,9 +47,24 @@ TEST_F(ShardGroupTest, IsAtRestWhenNoShardIsBusyAndNoPostIsOnItsWay) {
   group_.ShardAtRest();
   EXPECT_FALSE(group_.AllAtRest()) << "somebody has to receive the post";
   group_.PostDelivered();
+  EXPECT_FALSE(group_.AllAtRest()) << "a foreign thread may still begin a call";
+  group_.CloseToForeignCalls();
   EXPECT_TRUE(group_.AllAtRest());
   group_.ShardBusy();
   EXPECT_FALSE(group_.AllAtRest());
+}
+
+TEST_F(ShardGroupTest, ForeignCallsThatHaveBegunKeepItFromRest) {
+  EXPECT_TRUE(group_.ForeignCallBegins());
+  EXPECT_TRUE(group_.ForeignCallBegins());
+  group_.CloseToForeignCalls();
+  EXPECT_FALSE(group_.ForeignCallBegins()) << "none begins any more";
+  group_.ForeignCallEnds();
+  EXPECT_FALSE(group_.AllAtRest());
+  group_.ForeignCallEnds();
+  EXPECT_TRUE(group_.AllAtRest());
+  group_.CloseToForeignCalls();
+  EXPECT_TRUE(group_.AllAtRest());
 }
 
 }  // namespace
