@@ -71,8 +71,8 @@ TEST(ForeignGateTest, StaysOpenWhileTheServiceDrains) {
 TEST(ForeignGateTest, WhatWasAcceptedIsCancelledWhenTheServicesEnd) {
   IdleService service;
   absl::Status seen;
-  ForeignResult<void> result =
-      service.handle().Submit([&]() -> Task<void> { seen = co_await SleepFor(absl::Hours(1)); });
+  ForeignResult<void> result = service.handle().Submit(
+      [&]() -> Task<void> { seen = co_await StopWait(StopPhase::kEverything); });
   service.runtime().Step();
   service.runtime().Step();
   service.End();
