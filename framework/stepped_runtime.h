@@ -7,7 +7,8 @@
 //
 // Time stands still while any shard has something to do; then it jumps to the next timer. A service
 // that does real I/O (on loopback) is given a moment of real time to complete what is in flight
-// before the clock jumps: such runs are not quite reproducible.
+// before the clock jumps: such runs are not quite reproducible. Threads of RunBlocking() are waited
+// for, ten seconds at most; other foreign threads are not, so start them inside of RunBlocking().
 //
 // Shard affinity: the constructing thread alone.
 

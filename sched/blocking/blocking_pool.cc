@@ -323,8 +323,24 @@ void BlockingPool::Work(Worker& worker) {
       Attend();
       if (job != nullptr) Execute(*job);
     } while (job != nullptr);
-  } while (AwaitJobs(worker));
-  Attend();
+  } while (AwaitJobs(worker) || Revive(worker));
+}
+
+bool BlockingPool::Revive(Worker& worker) {
+  SleepFlag::FullBarrier();
+  while (NeedsAttention()) {
+    if (!mutex_.try_lock()) return false;
+    TakeLists();
+    const bool needed = threads_.load() == 0 && queue_length_.load() > 0;
+    if (needed) {
+      threads_.store(1);
+      worker.runs = true;
+    }
+    mutex_.unlock();
+    if (needed) return true;
+    SleepFlag::FullBarrier();
+  }
+  return false;
 }
 
 bool BlockingPool::AwaitJobs(Worker& worker) {

@@ -136,6 +136,9 @@ class BlockingPool {
   void Work(Worker& worker);
   // Returns false when the thread is to end.
   bool AwaitJobs(Worker& worker);
+  // Attend() for a thread that has ended but for this. Returns whether it has to go on instead: a
+  // thread cannot start its own successor, whom it may have to make room for.
+  bool Revive(Worker& worker);
   void Execute(Job& job);
 
   const Options options_;

@@ -229,6 +229,20 @@ TEST(BlockingPoolTest, WithoutAMinimumTheLastThreadEndsToo) {
   }
 }
 
+TEST(BlockingPoolTest, AJobThatComesAsTheLastThreadEndsIsNotForgotten) {
+  constexpr int kShards = 2;
+  constexpr int kCalls = 2000;
+  std::atomic<int> calls = 0;
+  std::unique_ptr<BlockingPool> made = MakePool(
+      {.name = "last", .min_threads = 0, .max_threads = 1, .idle_time = absl::ZeroDuration()});
+  BlockingPool& pool = *made;
+  testing::RunOnShards(kShards, std::move(made), [&](TaskHarness& harness, int) {
+    for (int i = 0; i < kCalls; ++i) Call(harness, pool, [&] { return calls.fetch_add(1); });
+  });
+  EXPECT_EQ(calls.load(), kShards * kCalls);
+  EXPECT_EQ(ThreadsNamed("last-"), 0) << "every thread was joined";
+}
+
 TEST(BlockingPoolTest, ItsThreadsAreGoneWhenItIs) {
   TaskHarness harness;
   std::unique_ptr<BlockingPool> pool = MakePool({.name = "gone", .max_threads = 5});
