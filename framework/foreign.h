@@ -2,7 +2,7 @@
 // around a runtime.
 //
 //   ShardHandle handle = shard.handle();                       // on the shard; copy it anywhere
-//   absl::StatusOr<int> sum = handle.SubmitAndWait([] { return Shard::Current()->local_sum; });
+//   absl::StatusOr<size_t> size = handle.SubmitAndWait([&] { return cache.Local().size(); });
 //   ForeignResult<int> result = handle.Submit([]() -> Task<int> { co_return co_await Sum(); });
 //   absl::StatusOr<int> later = result.Wait();
 //
