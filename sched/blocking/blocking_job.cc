@@ -13,6 +13,12 @@ void BlockingJob::Begin(PromiseBase& leaf) {
   pool_.Submit(*this);
 }
 
+void BlockingJob::SendHome() {
+  // What the shard itself withdraws ends its wait within the turn.
+  if (home_ == Scheduler::Current()) return Arrive(this);
+  home_->foreign_inbox().Push(*this);
+}
+
 void BlockingJob::Arrive(ForeignNode* node) {
   BlockingJob* const job = static_cast<BlockingJob*>(node);
   job->home_->EndExternal();

@@ -5,8 +5,7 @@
 // pool. Between Begin() and its delivery the pool's threads own what the shard does not.
 // Ownership: lives in the awaiting task's frame, which stays until the job is home again.
 // Invariants: 1. a job is claimed once: by a thread that starts it, or by the shard that withdraws
-// it; 2. either way it is pushed to its home's inbox once, and nothing touches it on a foreign
-// thread after that.
+// it; 2. either way it is sent home once, and nothing touches it on a foreign thread after that.
 // Cost: no allocation.
 
 #ifndef PELTON_SCHED_BLOCKING_BLOCKING_JOB_H_
@@ -63,8 +62,9 @@ class BlockingJob : protected Suspension, private ForeignNode, private ListHook<
     Claim expected = Claim::kNone;
     return claim_.compare_exchange_strong(expected, claim, std::memory_order_acq_rel);
   }
-  // Pushes the job to its home's inbox. It may be gone when this returns.
-  void SendHome() { home_->foreign_inbox().Push(*this); }
+  // Pushes the job to its home's inbox, or ends its wait when this is its home. It may be gone when
+  // this returns.
+  void SendHome();
   static void Arrive(ForeignNode* node);
 
   void Interrupt() override;

@@ -105,8 +105,7 @@ TEST_F(BlockingJobTest, TheShardItselfWithdrawsWhenTheThreadsAreBusy) {
       [&]() -> Task<void> { EXPECT_TRUE(absl::IsCancelled(co_await RunBlocking(*pool_, [] {}))); });
   harness_.Turn();
   scope.Cancel();
-  harness_.Turn();  // delivers the job
-  harness_.Turn();  // runs the task
+  harness_.Turn();
   EXPECT_EQ(scope.live(), 0u) << "cancelling takes a turn, whatever the threads do";
   blocker_.Release();
   StepUntilEnded(harness_);
