@@ -271,16 +271,19 @@ bool BlockingPool::StartThread() {
   if (options_.stack_bytes != 0) {
     ::pthread_attr_setstacksize(attributes.get(), options_.stack_bytes);
   }
-  const sigset_t signals = SignalsToBlock();
-  ::pthread_attr_setsigmask_np(attributes.get(), &signals);
   // A thread inherits its maker's CPUs, and a shard is pinned to one. The main thread's are the
   // process's. As many as a kernel can be built for; one that says nothing changes nothing.
   cpu_set_t cpus[8];
   if (::sched_getaffinity(::getpid(), sizeof(cpus), cpus) >= 0) {
     ::pthread_attr_setaffinity_np(attributes.get(), sizeof(cpus), cpus);
   }
+  // The thread inherits the mask.
+  const sigset_t signals = SignalsToBlock();
+  sigset_t previous;
+  ::pthread_sigmask(SIG_BLOCK, &signals, &previous);
   const int error =
       options_.create_thread(&worker->thread, attributes.get(), &BlockingPool::ThreadMain, worker);
+  ::pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   if (error != 0) {
     thread_failures_.fetch_add(1, std::memory_order_relaxed);
     thread_errno_.store(error);

@@ -125,7 +125,12 @@ TEST(BlockingPoolTest, NamesItsThreads) {
 
 TEST(BlockingPoolTest, BlocksSignalsInItsThreadsButForFaults) {
   TaskHarness harness;
+  sigset_t before;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
   const std::unique_ptr<BlockingPool> pool = MakePool();
+  sigset_t after;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM)) << "the maker's own";
   const sigset_t mask = Call(harness, *pool, [] {
     sigset_t mask;
     ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
