@@ -1,0 +1,83 @@
+#include "sched/future/continuation.h"
+
+#include <coroutine>
+#include <exception>
+
+#include "framework/base/check.h"
+#include "sched/preemption.h"
+#include "sched/promise.h"
+#include "sched/task_context.h"
+
+namespace pelton::sched_internal {
+
+// The flow that runs continuations: a root, since nobody waits for it.
+struct ContinuationRunnerFlow {
+  using promise_type = ContinuationRunnerPromise;
+  ContinuationRunnerPromise& promise;
+};
+
+class ContinuationRunnerPromise final : public PromiseBase {
+ public:
+  ContinuationRunnerPromise() : context_(nullptr) {}
+
+  ContinuationRunnerFlow get_return_object() { return {*this}; }
+  void return_void() noexcept {}
+  // Continuations turn exceptions into errors themselves.
+  void unhandled_exception() noexcept { std::terminate(); }
+
+  struct End {
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<ContinuationRunnerPromise> flow) const noexcept {
+      flow.destroy();
+    }
+    void await_resume() const noexcept {}
+  };
+  End final_suspend() const noexcept { return {}; }
+
+  ContinuationRunner& Start() {
+    runner_.Register();
+    runner_.scheduler_->Start(context_, *this);
+    return runner_;
+  }
+
+ private:
+  ContinuationRunner runner_;
+  TaskContext context_;
+};
+
+ContinuationRunnerFlow ContinuationRunner::RunAll() {
+  ContinuationRunner& runner = OfThisShard();
+  for (;;) {
+    Continuation* const continuation = runner.queue_.PopFront();
+    continuation->Run();
+    if (runner.queue_.empty()) break;
+    co_await PreemptionPoint();
+  }
+  runner.Unregister();
+}
+
+ContinuationRunner& ContinuationRunner::FindOrStart() {
+  Scheduler* const scheduler = Scheduler::Current();
+  PELTON_CHECK(scheduler != nullptr)
+      << "a future was used on a thread that runs no shard; use ForeignPromise there";
+  for (ContinuationRunner* runner = recent_; runner != nullptr; runner = runner->next_) {
+    if (runner->scheduler_ != scheduler) continue;
+    runner->Unregister();
+    runner->Register();
+    return *runner;
+  }
+  return RunAll().promise.Start();
+}
+
+void ContinuationRunner::Register() {
+  next_ = recent_;
+  recent_ = this;
+}
+
+void ContinuationRunner::Unregister() {
+  ContinuationRunner** link = &recent_;
+  while (*link != this) link = &(*link)->next_;
+  *link = next_;
+}
+
+}  // namespace pelton::sched_internal
