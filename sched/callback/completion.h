@@ -156,9 +156,9 @@ class Completion {
   // The same completion for a C library. See CCallback.
   CCallback<T> AsCCallback() const {
     CheckedRecord().AddCompletion();
-    return {.function = CFunction(),
-            .argument = record_,
-            .drop = [](void* argument) { FromArgument(argument).DropCompletion(); }};
+    return {.function = CFunction(), .argument = record_, .drop = [](void* argument) {
+              FromArgument(argument).DropCompletion();
+            }};
   }
 
  private:

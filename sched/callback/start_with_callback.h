@@ -21,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "sched/awaitable.h"
 #include "sched/future/outcome.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
@@ -28,28 +29,6 @@
 namespace pelton {
 
 namespace sched_internal {
-
-template <typename A>
-concept Awaiter = requires(A awaiter) {
-  awaiter.await_ready();
-  awaiter.await_resume();
-};
-template <typename A>
-concept HasCoAwait = requires(A awaitable) { std::forward<A>(awaitable).operator co_await(); };
-template <typename A>
-concept Awaitable = Awaiter<A> || HasCoAwait<A>;
-
-template <typename A>
-struct AwaitResultOf {
-  using type = decltype(std::declval<A&>().await_resume());
-};
-template <HasCoAwait A>
-struct AwaitResultOf<A> {
-  using type = decltype(std::declval<A>().operator co_await().await_resume());
-};
-// What `co_await` of an rvalue A yields.
-template <typename A>
-using AwaitResult = typename AwaitResultOf<A>::type;
 
 // What is awaited for `work`: itself, or what it returns when it is a function.
 template <typename Work>

@@ -4,13 +4,14 @@
 #include <exception>
 
 #include "framework/base/check.h"
+#include "sched/in_group.h"
 #include "sched/preemption.h"
 #include "sched/promise.h"
 #include "sched/task_context.h"
 
 namespace pelton::sched_internal {
 
-// The flow that runs continuations: a root, since nobody waits for it.
+// The flow that runs continuations. Nobody waits for it, so it hangs from the shard's root.
 struct ContinuationRunnerFlow {
   using promise_type = ContinuationRunnerPromise;
   ContinuationRunnerPromise& promise;
@@ -18,7 +19,9 @@ struct ContinuationRunnerFlow {
 
 class ContinuationRunnerPromise final : public PromiseBase {
  public:
-  ContinuationRunnerPromise() : context_(nullptr) {}
+  // Of the coroutine's argument.
+  explicit ContinuationRunnerPromise(uint8_t group)
+      : runner_(group), context_(&Scheduler::Current()->root()) {}
 
   ContinuationRunnerFlow get_return_object() { return {*this}; }
   void return_void() noexcept {}
@@ -28,6 +31,7 @@ class ContinuationRunnerPromise final : public PromiseBase {
   struct End {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<ContinuationRunnerPromise> flow) const noexcept {
+      Scheduler::Current()->FlowEnds(flow.promise().context_);
       flow.destroy();
     }
     void await_resume() const noexcept {}
@@ -45,8 +49,10 @@ class ContinuationRunnerPromise final : public PromiseBase {
   TaskContext context_;
 };
 
-ContinuationRunnerFlow ContinuationRunner::RunAll() {
-  ContinuationRunner& runner = OfThisShard();
+ContinuationRunnerFlow ContinuationRunner::RunAll(uint8_t group) {
+  // Whoever made the first continuation ready may belong to another group.
+  co_await GroupSwitch(SchedulingGroup::FromIndex(group));
+  ContinuationRunner& runner = Of(group);
   for (;;) {
     Continuation* const continuation = runner.queue_.PopFront();
     continuation->Run();
@@ -56,17 +62,17 @@ ContinuationRunnerFlow ContinuationRunner::RunAll() {
   runner.Unregister();
 }
 
-ContinuationRunner& ContinuationRunner::FindOrStart() {
+ContinuationRunner& ContinuationRunner::FindOrStart(uint8_t group) {
   Scheduler* const scheduler = Scheduler::Current();
   PELTON_CHECK(scheduler != nullptr)
       << "a future was used on a thread that runs no shard; use ForeignPromise there";
   for (ContinuationRunner* runner = recent_; runner != nullptr; runner = runner->next_) {
-    if (runner->scheduler_ != scheduler) continue;
+    if (!runner->Serves(scheduler, group)) continue;
     runner->Unregister();
     runner->Register();
     return *runner;
   }
-  return RunAll().promise.Start();
+  return RunAll(group).promise.Start();
 }
 
 void ContinuationRunner::Register() {

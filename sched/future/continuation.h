@@ -7,13 +7,16 @@
 //
 // Shard affinity: the shard that makes the continuation ready runs it.
 // Ownership: the queue owns nothing. A runner lives while there is something to run.
-// Invariants: 1. continuations of a shard run in the order in which they became ready; 2. each
-// passes a preemption point; 3. a shard has at most one runner.
+// Invariants: 1. a continuation runs in the scheduling group of the task that attached it; 2. those
+// of a group run in the order in which they became ready; 3. each passes a preemption point; 4. a
+// shard has at most one runner for each group.
 // Cost: the first continuation starts a runner, one frame of the pool; those that follow until it
 // has run dry are two stores each.
 
 #ifndef PELTON_SCHED_FUTURE_CONTINUATION_H_
 #define PELTON_SCHED_FUTURE_CONTINUATION_H_
+
+#include <cstdint>
 
 #include "framework/base/compiler.h"
 #include "framework/base/intrusive_list.h"
@@ -43,30 +46,36 @@ class Continuation : public FutureConsumer {
   inline void Enqueue();
 
  protected:
+  // Belongs to the group of the running task; outside of tasks to the default group.
+  Continuation() {
+    Scheduler* const scheduler = Scheduler::Current();
+    if (scheduler != nullptr && scheduler->InTask()) group_ = scheduler->current_context().group();
+  }
   ~Continuation() = default;
 
  private:
   friend class ContinuationRunner;
   Continuation* next_ = nullptr;
+  uint8_t group_ = 0;
 };
 
 class ContinuationRunnerPromise;
 struct ContinuationRunnerFlow;
 
-// The continuations of one shard that are ready. Lives in the frame of the flow that runs them.
+// The continuations of one shard and group that are ready. Lives in the frame of the flow that runs them.
 class ContinuationRunner {
  public:
   using Queue = IntrusiveQueue<Continuation, &Continuation::next_>;
 
-  ContinuationRunner() : scheduler_(Scheduler::Current()) {}
+  explicit ContinuationRunner(uint8_t group) : scheduler_(Scheduler::Current()), group_(group) {}
   ContinuationRunner(const ContinuationRunner&) = delete;
   ContinuationRunner& operator=(const ContinuationRunner&) = delete;
 
-  // The current shard's.
-  static ContinuationRunner& OfThisShard() {
+  // The current shard's for `group`.
+  static ContinuationRunner& Of(uint8_t group) {
     ContinuationRunner* const recent = recent_;
-    if (recent == nullptr || recent->scheduler_ != Scheduler::Current()) [[unlikely]]
-      return FindOrStart();
+    if (recent == nullptr || !recent->Serves(Scheduler::Current(), group)) [[unlikely]]
+      return FindOrStart(group);
     return *recent;
   }
 
@@ -74,22 +83,26 @@ class ContinuationRunner {
 
  private:
   friend class ContinuationRunnerPromise;
-  static ContinuationRunnerFlow RunAll();
-  static ContinuationRunner& FindOrStart();
+  static ContinuationRunnerFlow RunAll(uint8_t group);
+  static ContinuationRunner& FindOrStart(uint8_t group);
+  bool Serves(const Scheduler* scheduler, uint8_t group) const {
+    return scheduler_ == scheduler && group_ == group;
+  }
   // Makes this the runner that its shard finds.
   void Register();
   void Unregister();
 
-  // The runners of this thread, the one used last in front. There are several when a stepped
-  // runtime runs many shards on one thread.
+  // The runners of this thread, the one used last in front: those of its shard, or of many shards
+  // in a stepped runtime.
   static inline PELTON_SHARD_LOCAL ContinuationRunner* recent_ = nullptr;
 
   Queue queue_;
   Scheduler* const scheduler_;
+  const uint8_t group_;
   ContinuationRunner* next_ = nullptr;
 };
 
-inline void Continuation::Enqueue() { ContinuationRunner::OfThisShard().Add(*this); }
+inline void Continuation::Enqueue() { ContinuationRunner::Of(group_).Add(*this); }
 
 }  // namespace pelton::sched_internal
 

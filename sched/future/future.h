@@ -128,9 +128,7 @@ class [[nodiscard]] Future {
     return outcome;
   }
   // Drops the outcome on purpose: an error will not be logged.
-  void Ignore() && {
-    std::move(*this).OnSettled([](const Outcome<T>&) {});
-  }
+  void Ignore() && { std::move(*this).ReleaseState()->DropConsumer(/*looked=*/true); }
 
   // The library's: gives up the consumer's role. REQUIRES: valid().
   sched_internal::FutureState<T>* ReleaseState() && {
@@ -230,7 +228,7 @@ class Promise {
 
   // Settles the future; runs nobody's code inside the call. REQUIRES (of all three): pending().
   template <typename... Arguments>
-    requires std::is_constructible_v<sched_internal::ValueSlot<T>, Arguments&&...>
+    requires std::is_constructible_v<sched_internal::Stored<T>, Arguments&&...>
   void Fulfil(Arguments&&... value) {
     CheckPending();
     std::exchange(state_, nullptr)->Fulfil(std::forward<Arguments>(value)...);

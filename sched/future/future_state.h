@@ -26,6 +26,7 @@
 #include "framework/base/check.h"
 #include "framework/base/compiler.h"
 #include "framework/base/status.h"
+#include "sched/awaitable.h"
 #include "sched/future/continuation.h"
 #include "sched/future/outcome.h"
 #include "sched/scheduler.h"
@@ -73,13 +74,12 @@ class FutureStateBase {
   // Attaches who is to be told when this is settled, or null. REQUIRES: pending().
   void set_consumer(FutureConsumer* consumer) { consumer_ = consumer; }
 
-  // The consumer lets go, and with it the outcome. It has `looked` at an error or not.
+  // The consumer lets go, and with it the outcome. It has `looked` at an error, or does not want to,
+  // or the error is to be reported.
   void DropConsumer(bool looked) {
     has_consumer_ = false;
-    if (has_producer_) return;
-    if (!looked && phase_ == FuturePhase::kRejected) [[unlikely]]
-      ReportError();
-    delete this;
+    report_error_ = !looked;
+    if (!has_producer_) Die();
   }
 
   // Dies when the state is used on a shard that is not its own.
@@ -99,10 +99,8 @@ class FutureStateBase {
     phase_ = phase;
     if (consumer_ != nullptr) consumer_->OnSettled();
     has_producer_ = false;
-    if (has_consumer_) [[likely]]
-      return;
-    if (phase_ == FuturePhase::kRejected) ReportError();
-    delete this;
+    if (!has_consumer_) [[unlikely]]
+      Die();
   }
 
   FutureConsumer* consumer() const { return consumer_; }
@@ -110,6 +108,12 @@ class FutureStateBase {
  private:
   virtual const absl::Status& ErrorToReport() const = 0;
   PELTON_COLD void ReportError() const { ReportUnobserved(ErrorToReport(), made_at_); }
+  // Both holders have let go.
+  void Die() {
+    if (phase_ == FuturePhase::kRejected && report_error_) [[unlikely]]
+      ReportError();
+    delete this;
+  }
 
   FutureConsumer* consumer_ = nullptr;
   std::source_location made_at_;
@@ -117,6 +121,7 @@ class FutureStateBase {
   FuturePhase phase_ = FuturePhase::kPending;
   bool has_producer_ = true;
   bool has_consumer_;
+  bool report_error_ = true;
 };
 
 template <typename T>
@@ -146,7 +151,7 @@ class FutureState : public FutureStateBase {
   }
 
   // The consumer's. REQUIRES: fulfilled().
-  ValueSlot<T>& value() { return value_; }
+  Stored<T>& value() { return value_; }
   // REQUIRES: rejected.
   absl::Status& error() { return error_; }
   // REQUIRES: settled.
@@ -163,7 +168,7 @@ class FutureState : public FutureStateBase {
  protected:
   ~FutureState() override {
     if (phase() == FuturePhase::kFulfilled) {
-      value_.~ValueSlot<T>();
+      std::destroy_at(std::addressof(value_));
     } else if (phase() == FuturePhase::kRejected) {
       error_.~Status();
     }
@@ -183,7 +188,7 @@ class FutureState : public FutureStateBase {
   const absl::Status& ErrorToReport() const override { return error_; }
 
   union {
-    ValueSlot<T> value_;
+    Stored<T> value_;
     absl::Status error_;
   };
 };
@@ -244,8 +249,8 @@ class DerivedState : public FutureState<U>, public Continuation {
   void OnSettled() final { Enqueue(); }
   bool Forwards() const final { return adopting_; }
 
-  FutureStateBase* source_;
   bool adopting_ = false;
+  FutureStateBase* source_;
 };
 
 }  // namespace sched_internal

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,10 +34,6 @@ template <>
 struct OutcomeOf<absl::Status> : OutcomeOf<void> {};
 template <typename T>
 struct OutcomeOf<absl::StatusOr<T>> : OutcomeOf<T> {};
-
-// Where a value of T is kept: void has one, too.
-template <typename T>
-using ValueSlot = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 // An INTERNAL error that says that `what` ended by `exception`, with its text.
 absl::Status ExceptionToStatus(std::string_view what, const std::exception_ptr& exception);

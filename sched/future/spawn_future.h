@@ -125,8 +125,7 @@ auto Future<T>::Then(TaskScope& scope, F f, std::source_location location) && {
   using U = OutcomeValue<typename Returned::value_type>;
   Promise<U> promise(location);
   Future<U> future = promise.future();
-  scope.Spawn(
-      sched_internal::SettleByThen<T>(std::move(promise), std::move(*this), std::move(f)));
+  scope.Spawn(sched_internal::SettleByThen<T>(std::move(promise), std::move(*this), std::move(f)));
   return future;
 }
 

@@ -41,7 +41,7 @@ struct ContinuationValue<Future<T>> {
 
 // f() or f(value).
 template <typename T, typename F>
-decltype(auto) InvokeWithValue(F&& f, ValueSlot<T>& value) {
+decltype(auto) InvokeWithValue(F&& f, Stored<T>& value) {
   if constexpr (std::is_void_v<T>) {
     return std::invoke(std::forward<F>(f));
   } else {
@@ -50,8 +50,7 @@ decltype(auto) InvokeWithValue(F&& f, ValueSlot<T>& value) {
 }
 
 template <typename T, typename F>
-using ResultWithValue =
-    decltype(InvokeWithValue<T>(std::declval<F>(), std::declval<ValueSlot<T>&>()));
+using ResultWithValue = decltype(InvokeWithValue<T>(std::declval<F>(), std::declval<Stored<T>&>()));
 
 // Holds the user's function until it has run, and no longer.
 template <typename F>
@@ -111,7 +110,7 @@ class FunctionState : public DerivedState<U> {
     LetGo();
     this->Announce(FuturePhase::kRejected);
   }
-  void SettleByValue(ValueSlot<U>&& value) {
+  void SettleByValue(Stored<U>&& value) {
     this->Store(std::move(value));
     LetGo();
     this->Announce(FuturePhase::kFulfilled);

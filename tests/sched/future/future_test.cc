@@ -119,7 +119,9 @@ TEST(FutureTest, MayBeDroppedBeforeOrAfterItsPromiseIsSettled) {
   TaskHarness harness;
   auto value = std::make_shared<int>(1);
   Promise<std::shared_ptr<int>> promise;
-  { Future<std::shared_ptr<int>> dropped = promise.future(); }
+  {
+    Future<std::shared_ptr<int>> dropped = promise.future();
+  }
   promise.Fulfil(value);
   EXPECT_EQ(value.use_count(), 1);
   Promise<std::shared_ptr<int>> second;
@@ -135,8 +137,7 @@ TEST(FutureTest, CanBeMadeSettled) {
   TaskHarness harness;
   EXPECT_EQ(*FulfilledFuture(4).Take(), 4);
   EXPECT_TRUE(FulfilledFuture().Take().ok());
-  EXPECT_TRUE(
-      absl::IsNotFound(RejectedFuture<int>(absl::NotFoundError("none")).Take().status()));
+  EXPECT_TRUE(absl::IsNotFound(RejectedFuture<int>(absl::NotFoundError("none")).Take().status()));
 }
 
 TEST(FutureTest, OnSettledGetsTheValueOrTheErrorAndRunsLater) {

@@ -78,14 +78,13 @@ TEST(ThenTest, AContinuationIsNotReEntered) {
 
 TEST(ThenTest, LeadsFromAnyTypeToAnyOther) {
   TaskHarness harness;
-  Future<std::string> text =
-      FulfilledFuture()
-          .Then([] { return 1; })
-          .Then([](int n) -> absl::StatusOr<int> { return n + 1; })
-          .Then([](int n) { EXPECT_EQ(n, 2); })
-          .Then([]() -> absl::Status { return absl::OkStatus(); })
-          .Then([] { return FulfilledFuture(std::make_unique<int>(5)); })
-          .Then([](std::unique_ptr<int> n) { return std::to_string(*n); });
+  Future<std::string> text = FulfilledFuture()
+                                 .Then([] { return 1; })
+                                 .Then([](int n) -> absl::StatusOr<int> { return n + 1; })
+                                 .Then([](int n) { EXPECT_EQ(n, 2); })
+                                 .Then([]() -> absl::Status { return absl::OkStatus(); })
+                                 .Then([] { return FulfilledFuture(std::make_unique<int>(5)); })
+                                 .Then([](std::unique_ptr<int> n) { return std::to_string(*n); });
   harness.RunUntilIdle();
   EXPECT_EQ(*text.Take(), "5");
 }
@@ -176,7 +175,9 @@ TEST(ThenTest, RunsAlsoWhenNobodyHoldsItsFuture) {
   TaskHarness harness;
   int got = 0;
   Promise<int> promise;
-  { Future<void> dropped = promise.future().Then([&](int n) { got = n; }); }
+  {
+    Future<void> dropped = promise.future().Then([&](int n) { got = n; });
+  }
   promise.Fulfil(3);
   harness.RunUntilIdle();
   EXPECT_EQ(got, 3);
@@ -247,10 +248,11 @@ TEST(ThenTest, WithAScopeTakesEveryKindOfTask) {
       throw std::runtime_error("d");
     });
     bool called = false;
-    Future<int> e = RejectedFuture<int>(absl::NotFoundError("e")).Then(scope, [&](int) -> Task<int> {
-      called = true;
-      co_return 1;
-    });
+    Future<int> e =
+        RejectedFuture<int>(absl::NotFoundError("e")).Then(scope, [&](int) -> Task<int> {
+          called = true;
+          co_return 1;
+        });
     EXPECT_TRUE((co_await a).ok());
     EXPECT_TRUE(absl::IsDataLoss(co_await b));
     EXPECT_EQ(*co_await c, 1);
@@ -299,10 +301,9 @@ TEST(RecoverTest, PassesAValueByWithoutACall) {
 TEST(RecoverTest, MayFailAgainOrWait) {
   TaskHarness harness;
   Promise<int> later;
-  Future<int> again = RejectedFuture<int>(absl::NotFoundError("a"))
-                          .Recover([](absl::Status) -> absl::StatusOr<int> {
-                            return absl::DataLossError("b");
-                          });
+  Future<int> again =
+      RejectedFuture<int>(absl::NotFoundError("a"))
+          .Recover([](absl::Status) -> absl::StatusOr<int> { return absl::DataLossError("b"); });
   Future<int> waits = RejectedFuture<int>(absl::NotFoundError("a")).Recover([&](absl::Status) {
     return later.future();
   });

@@ -1,15 +1,16 @@
-// WhenAll over futures: the values of all, or the first error.
+// Gather: one future of several, with the values of all or the first error.
 //
-//   absl::StatusOr<std::vector<Page>> pages = co_await WhenAll(std::move(page_futures));
-//   Future<std::tuple<User, Cart>> both = WhenAll(std::move(user), std::move(cart));
+//   absl::StatusOr<std::vector<Page>> pages = co_await Gather(std::move(page_futures));
+//   Future<std::tuple<User, Cart>> both = Gather(std::move(user), std::move(cart));
 //
-// What leads to the other futures goes on after an error, and their outcomes are dropped.
+// Needs no task to wait, other than WhenAll(), which awaits futures like everything else. What leads
+// to the other futures goes on after an error, and their outcomes are dropped.
 //
 // Shard affinity: the shard of the futures. Cost: one allocation of the pool for each future, and
 // the memory of the values.
 
-#ifndef PELTON_SCHED_FUTURE_WHEN_ALL_FUTURES_H_
-#define PELTON_SCHED_FUTURE_WHEN_ALL_FUTURES_H_
+#ifndef PELTON_SCHED_FUTURE_GATHER_H_
+#define PELTON_SCHED_FUTURE_GATHER_H_
 
 #include <cstddef>
 #include <memory>
@@ -57,7 +58,7 @@ class Gathering {
 template <typename Result, typename... Ts, size_t... Is>
 Future<Result> GatherTuple(const std::source_location& location, std::index_sequence<Is...>,
                            Future<Ts>... futures) {
-  using Values = std::tuple<std::optional<ValueSlot<Ts>>...>;
+  using Values = std::tuple<std::optional<Stored<Ts>>...>;
   auto* gathering = new Gathering<Result, Values>(sizeof...(Ts), Values(), location);
   Future<Result> result = gathering->future();
   (std::move(futures).OnSettled([gathering](Outcome<Ts> outcome) {
@@ -73,7 +74,8 @@ Future<Result> GatherTuple(const std::source_location& location, std::index_sequ
         [](Values& values, Promise<Result>& promise) {
           std::apply([&promise](auto&... all) { promise.Fulfil(std::move(*all)...); }, values);
         });
-  }), ...);
+  }),
+   ...);
   return result;
 }
 
@@ -82,25 +84,30 @@ Future<Result> GatherTuple(const std::source_location& location, std::index_sequ
 // Fulfilled with the values in the order of `futures`, when all are fulfilled; rejected by the first
 // error. Future<void> leads to Future<void>.
 template <typename T>
-auto WhenAll(std::vector<Future<T>> futures,
-             std::source_location location = std::source_location::current()) {
-  using Values = std::vector<std::optional<sched_internal::ValueSlot<T>>>;
-  using Result = std::conditional_t<std::is_void_v<T>, void, std::vector<sched_internal::ValueSlot<T>>>;
+auto Gather(std::vector<Future<T>> futures,
+            std::source_location location = std::source_location::current()) {
+  using Values = std::vector<std::optional<sched_internal::Stored<T>>>;
+  using Result =
+      std::conditional_t<std::is_void_v<T>, void, std::vector<sched_internal::Stored<T>>>;
   if (futures.empty()) {
     Promise<Result> promise(location);
     Future<Result> result = promise.future();
     promise.Fulfil();
     return result;
   }
-  auto* gathering = new sched_internal::Gathering<Result, Values>(
-      futures.size(), Values(futures.size()), location);
+  auto* gathering = new sched_internal::Gathering<Result, Values>(futures.size(),
+                                                                  Values(futures.size()), location);
   Future<Result> result = gathering->future();
   for (size_t i = 0; i < futures.size(); ++i) {
     std::move(futures[i]).OnSettled([gathering, i](Outcome<T> outcome) {
       gathering->OnOutcome(
           std::move(outcome),
           [i](Values& values, Outcome<T> arrived) {
-            if constexpr (!std::is_void_v<T>) values[i].emplace(*std::move(arrived));
+            if constexpr (std::is_void_v<T>) {
+              values[i].emplace();
+            } else {
+              values[i].emplace(*std::move(arrived));
+            }
           },
           [](Values& values, Promise<Result>& promise) {
             if constexpr (std::is_void_v<T>) {
@@ -121,13 +128,12 @@ auto WhenAll(std::vector<Future<T>> futures,
 // rejected by the first error.
 template <typename... Ts>
   requires(sizeof...(Ts) > 0)
-Future<std::tuple<sched_internal::ValueSlot<Ts>...>> WhenAll(Future<Ts>... futures) {
-  using Result = std::tuple<sched_internal::ValueSlot<Ts>...>;
-  return sched_internal::GatherTuple<Result>(std::source_location::current(),
-                                             std::index_sequence_for<Ts...>(),
-                                             std::move(futures)...);
+Future<std::tuple<sched_internal::Stored<Ts>...>> Gather(Future<Ts>... futures) {
+  using Result = std::tuple<sched_internal::Stored<Ts>...>;
+  return sched_internal::GatherTuple<Result>(
+      std::source_location::current(), std::index_sequence_for<Ts...>(), std::move(futures)...);
 }
 
 }  // namespace pelton
 
-#endif  // PELTON_SCHED_FUTURE_WHEN_ALL_FUTURES_H_
+#endif  // PELTON_SCHED_FUTURE_GATHER_H_
