@@ -1,9 +1,10 @@
 // What futures cost, beside Asio's promise and post, and std::future.
 //
-// Each iteration makes a promise and its future, attaches a continuation, fulfils the promise and
-// runs the continuation. BM_Future_Then runs one at a time: it includes a task's yield and the
-// start of a runner, so two switches through the ready queue. BM_Future_ThenInBatch has 64 of them
-// in flight, as a busy shard does.
+// Each round makes a promise and its future, attaches a continuation, fulfils the promise and runs
+// the continuation. BM_Future_Then runs one round at a time, and so includes a task's yield and the
+// switch to the flow that runs continuations. BM_Future_ThenFromIdle lets that flow end after each
+// round: a second yield, and the start of the flow. BM_Future_ThenInBatch has 64 rounds in flight,
+// as a busy shard does.
 
 #include <benchmark/benchmark.h>
 
@@ -47,7 +48,7 @@ class BenchmarkShard {
   // Runs `task` to its end, turn by turn.
   void Run(Task<void> task) {
     scope_->Spawn(std::move(task));
-    while (scope_->live() > 0) {
+    while (scope_->live() > 0 || scheduler_.HasReady()) {
       scheduler_.BeginTurn();
       scheduler_.RunReady();
     }
@@ -62,7 +63,7 @@ class BenchmarkShard {
   std::optional<TaskScope> scope_;
 };
 
-Task<void> ThenAndYield(benchmark::State& state, int batch) {
+Task<void> ThenAndYield(benchmark::State& state, int batch, int yields) {
   int64_t sum = 0;
   for (auto _ : state) {
     for (int i = 0; i < batch; ++i) {
@@ -70,7 +71,7 @@ Task<void> ThenAndYield(benchmark::State& state, int batch) {
       Future<int64_t> next = promise.future().Then([&sum](int64_t n) { return sum += n; });
       promise.Fulfil(1);
     }
-    co_await Yield();
+    for (int i = 0; i < yields; ++i) co_await Yield();
   }
   const int64_t rounds = static_cast<int64_t>(state.iterations()) * batch;
   while (sum < rounds) co_await Yield();  // the quota may have cut the last batch in two
@@ -79,13 +80,19 @@ Task<void> ThenAndYield(benchmark::State& state, int batch) {
 
 void BM_Future_Then(benchmark::State& state) {
   BenchmarkShard shard;
-  shard.Run(ThenAndYield(state, 1));
+  shard.Run(ThenAndYield(state, 1, 1));
 }
 BENCHMARK(BM_Future_Then);
 
+void BM_Future_ThenFromIdle(benchmark::State& state) {
+  BenchmarkShard shard;
+  shard.Run(ThenAndYield(state, 1, 2));
+}
+BENCHMARK(BM_Future_ThenFromIdle);
+
 void BM_Future_ThenInBatch(benchmark::State& state) {
   BenchmarkShard shard;
-  shard.Run(ThenAndYield(state, kBatch));
+  shard.Run(ThenAndYield(state, kBatch, 1));
 }
 BENCHMARK(BM_Future_ThenInBatch);
 

@@ -53,12 +53,14 @@ ContinuationRunnerFlow ContinuationRunner::RunAll(uint8_t group) {
   // Whoever made the first continuation ready may belong to another group.
   co_await GroupSwitch(SchedulingGroup::FromIndex(group));
   ContinuationRunner& runner = Of(group);
-  for (;;) {
-    Continuation* const continuation = runner.queue_.PopFront();
-    continuation->Run();
-    if (runner.queue_.empty()) break;
-    co_await PreemptionPoint();
-  }
+  do {
+    while (Continuation* const continuation = runner.queue_.PopFront()) {
+      continuation->Run();
+      co_await PreemptionPoint();
+    }
+    // On a busy shard more of them follow soon: wait for one round of the ready queue.
+    co_await Yield();
+  } while (!runner.queue_.empty());
   runner.Unregister();
 }
 

@@ -6,7 +6,8 @@
 // re-entered, a chain of any length takes no stack, and a long one gives way to other tasks.
 //
 // Shard affinity: the shard that makes the continuation ready runs it.
-// Ownership: the queue owns nothing. A runner lives while there is something to run.
+// Ownership: the queue owns nothing. A runner lives while there is something to run, and one round
+// of the ready queue longer.
 // Invariants: 1. a continuation runs in the scheduling group of the task that attached it; 2. those
 // of a group run in the order in which they became ready; 3. each passes a preemption point; 4. a
 // shard has at most one runner for each group.

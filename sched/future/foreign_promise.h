@@ -22,7 +22,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "framework/base/check.h"
 #include "framework/base/status.h"
 #include "sched/foreign_inbox.h"
 #include "sched/future/future.h"
@@ -40,8 +39,8 @@ class ForeignFutureState final : public FutureState<T>, private ForeignNode {
  public:
   explicit ForeignFutureState(const std::source_location& made_at)
       : FutureState<T>(/*has_consumer=*/false, made_at) {
-    PELTON_CHECK(this->home() != nullptr)
-        << "a ForeignPromise was made on a thread that runs no shard";
+    if (this->home() == nullptr) [[unlikely]]
+      DieWithoutShard("a ForeignPromise");
     this->home()->BeginExternal();
     deliver = &Deliver;
   }
@@ -93,7 +92,8 @@ class ForeignPromise {
   Future<T> future() {
     State& state = CheckedState();
     state.CheckHome();
-    PELTON_CHECK(!state.has_consumer()) << "future() was called twice on one promise";
+    if (state.has_consumer()) [[unlikely]]
+      sched_internal::DieOfSecondFuture();
     return Future<T>(&state);
   }
 
@@ -134,7 +134,8 @@ class ForeignPromise {
 
   explicit ForeignPromise(State* state) : state_(state) {}
   State& CheckedState() const {
-    PELTON_CHECK(state_ != nullptr) << "a promise was used after it was settled or moved";
+    if (state_ == nullptr) [[unlikely]]
+      sched_internal::DieOfSpentPromise();
     return *state_;
   }
 

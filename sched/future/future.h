@@ -149,7 +149,8 @@ class [[nodiscard]] Future {
     state->TakeConsumerRole();
   }
   sched_internal::FutureState<T>& CheckedState() const {
-    PELTON_CHECK(state_ != nullptr) << "a future was used after its outcome was consumed or moved";
+    if (state_ == nullptr) [[unlikely]]
+      sched_internal::DieOfSpentFuture();
     state_->CheckHome();
     return *state_;
   }
@@ -202,7 +203,8 @@ class Promise {
   // COST: one allocation of the pool.
   explicit Promise(std::source_location location = std::source_location::current())
       : state_(new sched_internal::FutureState<T>(/*has_consumer=*/false, location)) {
-    PELTON_CHECK(state_->home() != nullptr) << "a Promise was made on a thread that runs no shard";
+    if (state_->home() == nullptr) [[unlikely]]
+      sched_internal::DieWithoutShard("a Promise");
   }
   Promise(Promise&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   Promise& operator=(Promise&& other) noexcept {
@@ -219,7 +221,8 @@ class Promise {
   // The consumer's end. REQUIRES: called once, before the promise is settled.
   Future<T> future() {
     CheckPending();
-    PELTON_CHECK(!state_->has_consumer()) << "future() was called twice on one promise";
+    if (state_->has_consumer()) [[unlikely]]
+      sched_internal::DieOfSecondFuture();
     return Future<T>(state_);
   }
 
@@ -246,7 +249,8 @@ class Promise {
 
  private:
   void CheckPending() const {
-    PELTON_CHECK(state_ != nullptr) << "a promise was used after it was settled or moved";
+    if (state_ == nullptr) [[unlikely]]
+      sched_internal::DieOfSpentPromise();
     state_->CheckHome();
   }
 

@@ -62,6 +62,23 @@ void ReportUnobserved(const absl::Status& error, const std::source_location& mad
   LogLine(line);
 }
 
+void DieAwayFromHome(const std::source_location& made_at) {
+  PELTON_FATAL() << "a promise or future was used away from the shard that made it (at "
+                 << made_at.file_name() << ":" << made_at.line() << "); use ForeignPromise";
+}
+
+void DieOfSpentPromise() { PELTON_FATAL() << "a promise was used after it was settled or moved"; }
+
+void DieOfSpentFuture() {
+  PELTON_FATAL() << "a future was used after its outcome was consumed or moved";
+}
+
+void DieOfSecondFuture() { PELTON_FATAL() << "future() was called twice on one promise"; }
+
+void DieWithoutShard(std::string_view what) {
+  PELTON_FATAL() << what << " was made on a thread that runs no shard";
+}
+
 absl::Status BrokenPromise(const std::source_location& made_at) {
   return absl::AbortedError(absl::StrCat("broken promise: the promise made at ",
                                          made_at.file_name(), ":", made_at.line(),

@@ -19,6 +19,7 @@
 #include <memory>
 #include <ostream>
 #include <source_location>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -51,6 +52,12 @@ namespace sched_internal {
 
 // Tells the operator of an error that nobody looked at.
 PELTON_COLD void ReportUnobserved(const absl::Status& error, const std::source_location& made_at);
+// What misuse ends in. Out of line, so that the checks are a compare and a branch.
+[[noreturn]] PELTON_COLD void DieAwayFromHome(const std::source_location& made_at);
+[[noreturn]] PELTON_COLD void DieOfSpentPromise();
+[[noreturn]] PELTON_COLD void DieOfSpentFuture();
+[[noreturn]] PELTON_COLD void DieOfSecondFuture();
+[[noreturn]] PELTON_COLD void DieWithoutShard(std::string_view what);
 // The error of a promise that was destroyed without being settled.
 PELTON_COLD absl::Status BrokenPromise(const std::source_location& made_at);
 
@@ -84,9 +91,8 @@ class FutureStateBase {
 
   // Dies when the state is used on a shard that is not its own.
   void CheckHome() const {
-    PELTON_CHECK(Scheduler::Current() == home_)
-        << "a promise or future was used away from the shard that made it (at "
-        << made_at_.file_name() << ":" << made_at_.line() << "); use ForeignPromise";
+    if (Scheduler::Current() != home_) [[unlikely]]
+      DieAwayFromHome(made_at_);
   }
 
  protected:
