@@ -27,9 +27,9 @@
 
 namespace pelton {
 
-// A completion for C: `function(argument, value)`, or `function(argument)` for void, is to be called
-// once. Plain data, so it may be copied. A library that turns out not to call it (its start failed)
-// leaves it to the caller to Drop() it; otherwise the record is leaked and the task waits forever.
+// A completion for C: `function(argument, value)`, or `function(argument)` for void, is to be
+// called once. Plain data, so it may be copied. When the library turns out not to call it (its start
+// failed), Drop() it; otherwise the task waits until it is cancelled, and the record is leaked.
 template <typename T>
 struct CCallback {
   void (*function)(void* argument, T value);

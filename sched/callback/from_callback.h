@@ -5,17 +5,17 @@
 //   });
 //   absl::Status status = co_await FromCallback<void>(
 //       "name resolution", [&](Completion<void> done) { query = Resolve(name, done); },
-//       [&] { query->Cancel(); });                                   // when the task is told to stop
+//       [&] { query->Cancel(); });                                 // when the task is told to stop
 //
 // The start function runs inside the await, in the awaiting task. It may call the completion at
-// once, keep it for a later turn, or drop it (the await yields ABORTED). An exception that it throws
-// comes out of the await.
+// once, keep it for a later turn, or drop it (the await yields ABORTED). An exception that it
+// throws comes out of the await.
 //
 // When the task is told to stop: without a cancel function the wait ends at once, and a late call
 // has no effect, so the API must not use memory of the awaiting task. With a cancel function, that
 // is called once, inside the call that stops the task, and the wait goes on until the completion is
-// called or dropped; dropping it then yields the stop status. The cancel function must not wait, and
-// may call the completion. A task that is stopped already starts nothing.
+// called or dropped; dropping it then yields the stop status. The cancel function must neither wait
+// nor throw; it may call the completion. A task that is stopped already starts nothing.
 //
 // Shard affinity: everything on the awaiting task's shard; FromForeignCallback() is for APIs that
 // call back on threads of their own. Cost: one allocation of the pool.

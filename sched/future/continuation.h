@@ -63,7 +63,8 @@ class Continuation : public FutureConsumer {
 class ContinuationRunnerPromise;
 struct ContinuationRunnerFlow;
 
-// The continuations of one shard and group that are ready. Lives in the frame of the flow that runs them.
+// The continuations of one shard and group that are ready. Lives in the frame of the flow that runs
+// them.
 class ContinuationRunner {
  public:
   using Queue = IntrusiveQueue<Continuation, &Continuation::next_>;

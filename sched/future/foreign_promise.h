@@ -5,9 +5,9 @@
 //   library.Ask(question, [promise = std::move(promise)](Answer a) mutable { promise.Fulfil(a); });
 //   absl::StatusOr<Answer> result = co_await answer;       // on the future's shard
 //
-// Another shard is such a thread, too. The value is moved into the future's state by the thread that
-// settles it, and travels through the shard's foreign inbox; the future is settled in the shard's
-// next turn. Until then the shard does not end, and a virtual clock does not pass it by.
+// Another shard is such a thread, too. The thread that settles the promise moves the value into the
+// future's state, which travels through the shard's foreign inbox; the future is settled in the
+// shard's next turn. Until then the shard does not end, and a virtual clock does not pass it by.
 //
 // Thread affinity: made on a shard, the future's; then one thread at a time.
 // Ownership: move-only. One that is destroyed unsettled, on any thread, rejects with ABORTED and

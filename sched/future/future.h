@@ -3,12 +3,12 @@
 //   Promise<int> promise;
 //   Future<int> future = promise.future();
 //   Future<std::string> text = std::move(future)
-//       .Then([](int n) { return n + 1; })                          // a value,
-//       .Then([](int n) -> Future<int> { return LookUp(n); })       // a future, absl::StatusOr, Status
-//       .Recover([](absl::Status error) { return -1; })             // called when anything above failed
+//       .Then([](int n) { return n + 1; })                     // a value, a status, an error,
+//       .Then([](int n) -> Future<int> { return LookUp(n); })  // or a future
+//       .Recover([](absl::Status error) { return -1; })        // when anything above failed
 //       .Then(scope, [](int n) -> Task<std::string> { co_return co_await Render(n); });
 //   promise.Fulfil(3);
-//   absl::StatusOr<std::string> result = co_await text;             // or text.OnSettled(callback)
+//   absl::StatusOr<std::string> result = co_await text;        // or text.OnSettled(callback)
 //
 // A future is pending, then fulfilled with a T or rejected with an absl::Status. An error skips the
 // Then()s until a Recover(). An exception that leaves a continuation rejects with INTERNAL and its
@@ -66,8 +66,9 @@ class [[nodiscard]] Future {
     return *this;
   }
   // Drops the outcome; what leads to it goes on. An error that was not looked at is logged.
+  // REQUIRES: called on the future's shard, unless it is not valid().
   ~Future() {
-    if (state_ != nullptr) state_->DropConsumer(/*looked=*/false);
+    if (state_ != nullptr) CheckedState().DropConsumer(/*looked=*/false);
   }
 
   // Whether there is an outcome to come or to be taken: false once it was consumed or moved away.
@@ -81,8 +82,8 @@ class [[nodiscard]] Future {
   // COST: one allocation of the pool.
   template <typename F>
   auto Then(F f, std::source_location location = std::source_location::current()) && {
-    using U = typename sched_internal::ContinuationValue<
-        std::remove_cvref_t<sched_internal::ResultWithValue<T, F>>>::type;
+    using U =
+        typename sched_internal::ContinuationValue<sched_internal::ResultWithValue<T, F>>::type;
     using State = sched_internal::ThenState<T, U, F>;
     return Future<U>(new State(*std::move(*this).ReleaseState(), std::move(f), location));
   }

@@ -81,8 +81,8 @@ class FutureStateBase {
   // Attaches who is to be told when this is settled, or null. REQUIRES: pending().
   void set_consumer(FutureConsumer* consumer) { consumer_ = consumer; }
 
-  // The consumer lets go, and with it the outcome. It has `looked` at an error, or does not want to,
-  // or the error is to be reported.
+  // The consumer lets go, and with it the outcome. An error is reported unless the consumer has
+  // `looked` at it, or does not want to.
   void DropConsumer(bool looked) {
     has_consumer_ = false;
     report_error_ = !looked;

@@ -3,8 +3,8 @@
 //   absl::StatusOr<std::vector<Page>> pages = co_await Gather(std::move(page_futures));
 //   Future<std::tuple<User, Cart>> both = Gather(std::move(user), std::move(cart));
 //
-// Needs no task to wait, other than WhenAll(), which awaits futures like everything else. What leads
-// to the other futures goes on after an error, and their outcomes are dropped.
+// It needs no task that waits. (WhenAll() is for tasks; it awaits futures like everything else.)
+// After an error, what leads to the other futures goes on, and their outcomes are dropped.
 //
 // Shard affinity: the shard of the futures. Cost: one allocation of the pool for each future, and
 // the memory of the values.
@@ -38,8 +38,8 @@ class Gathering {
 
   Future<Result> future() { return promise_.future(); }
 
-  // One of the futures was settled: `store(values, outcome)` keeps its value.
-  // `finish(values)` makes the result of all of them.
+  // One of the futures was settled. `store(values, outcome)` keeps its value; `finish(values,
+  // promise)` makes the result of all of them.
   template <typename T, typename Store, typename Finish>
   void OnOutcome(T outcome, Store&& store, Finish&& finish) {
     const std::unique_ptr<Gathering> last(--remaining_ == 0 ? this : nullptr);
@@ -81,8 +81,8 @@ Future<Result> GatherTuple(const std::source_location& location, std::index_sequ
 
 }  // namespace sched_internal
 
-// Fulfilled with the values in the order of `futures`, when all are fulfilled; rejected by the first
-// error. Future<void> leads to Future<void>.
+// Fulfilled with the values in the order of `futures`, when all are fulfilled; rejected by the
+// first error. Future<void> leads to Future<void>.
 template <typename T>
 auto Gather(std::vector<Future<T>> futures,
             std::source_location location = std::source_location::current()) {

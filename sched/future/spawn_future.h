@@ -42,8 +42,8 @@ Task<void> SettleByTask(Promise<OutcomeValue<T>> promise, Task<T> task) {
   }
 }
 
-// Settles `promise` by what the task that `function()` makes yields. The function outlives it, since
-// a lambda's captures belong to the lambda.
+// Settles `promise` by what the task that `function()` makes yields. The function outlives the task,
+// since a lambda's captures belong to the lambda.
 template <typename U, typename Function>
 Task<void> SettleByFunction(Promise<U> promise, Function function) {
   try {

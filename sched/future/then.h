@@ -49,8 +49,10 @@ decltype(auto) InvokeWithValue(F&& f, Stored<T>& value) {
   }
 }
 
+// What f() or f(value) returns, as a value.
 template <typename T, typename F>
-using ResultWithValue = decltype(InvokeWithValue<T>(std::declval<F>(), std::declval<Stored<T>&>()));
+using ResultWithValue = std::remove_cvref_t<decltype(InvokeWithValue<T>(
+    std::declval<F>(), std::declval<Stored<T>&>()))>;
 
 // Holds the user's function until it has run, and no longer.
 template <typename F>
@@ -167,9 +169,10 @@ class RecoverState final : public FunctionState<T, F> {
     if (this->adopting()) return this->TakeAdopted();
     FutureState<T>& source = static_cast<FutureState<T>&>(this->source());
     if (source.fulfilled()) return this->SettleByValue(std::move(source.value()));
-    this->SettleBy([&source](F&& function) -> std::invoke_result_t<F, absl::Status> {
-      return std::invoke(std::move(function), std::move(source.error()));
-    });
+    this->SettleBy(
+        [&source](F&& function) -> std::remove_cvref_t<std::invoke_result_t<F, absl::Status>> {
+          return std::invoke(std::move(function), std::move(source.error()));
+        });
   }
 };
 
