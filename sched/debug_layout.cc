@@ -25,8 +25,9 @@ struct sched_internal::DebugAccess {
             .context_parent = offsetof(TaskContext, parent_),
             .context_leaf = offsetof(TaskContext, leaf_),
             .context_waiting_for = offsetof(TaskContext, waiting_for_),
+            .context_state = offsetof(TaskContext, state_),
             // A bit-field has no offset of its own: it is the byte before.
-            .context_state = offsetof(TaskContext, stop_phase_) - 1,
+            .context_flags = offsetof(TaskContext, group_) - 1,
             .context_group = offsetof(TaskContext, group_),
             .context_started_at = offsetof(TaskContext, started_at_),
             .context_age_shift = TaskContext::kAgeShift,

@@ -28,7 +28,8 @@ struct DebugLayout {
   uint32_t context_parent;
   uint32_t context_leaf;
   uint32_t context_waiting_for;
-  uint32_t context_state;  // a byte: State in the lower four bits, whether it holds a flow above
+  uint32_t context_state;  // a byte
+  uint32_t context_flags;  // a byte whose highest bit says whether it holds a flow
   uint32_t context_group;  // a byte
   uint32_t context_started_at;
   uint32_t context_age_shift;

@@ -63,7 +63,8 @@ void Scheduler::BeginTurn() {
   quota_spent_ = false;
   checks_left_ = checks_granted_ = kCheckInterval;
   turn_operations_ = 0;
-  accounted_at_ = ticks_ = AccountingNow();
+  AdvanceTicks();
+  accounted_at_ = ticks_;
   quota_end_ticks_ = ticks_ + quota_ticks_;
 }
 
@@ -89,14 +90,13 @@ void Scheduler::RunSlice(Group& group) {
   slice_ended_ = false;
   while (TaskContext* context = TakeReady(group)) {
     if (const TaskContext* next = group.ready.front()) __builtin_prefetch(next->leaf_);
-    --group.ready_count;
-    group.wait_ticks += ticks_;
     ++group.resumptions;
     operations_used_ = 0;
     running_ = context;
-    leaf_ = context->leaf_;
+    PromiseBase* const leaf = context->leaf_;
+    leaf_ = leaf;
     context->state_ = TaskContext::State::kRunning;
-    leaf_->handle().resume();
+    leaf->handle().resume();
     checks_left_ -= kChecksPerResumption;
     if (checks_left_ <= 0) {
       ChargeInterval();
@@ -128,6 +128,8 @@ uint64_t Scheduler::TurnOf(int index) const {
 
 // A group that wakes has come as far as the last one that was chosen, or further by what it ran.
 void Scheduler::WakeGroup(uint8_t index) {
+  // What waits from now on has not waited before.
+  AdvanceTicks();
   ready_groups_ |= uint64_t{1} << index;
   Group& group = groups_[index];
   if (IsBefore(group.virtual_time, least_virtual_time_)) group.virtual_time = least_virtual_time_;
@@ -163,14 +165,23 @@ bool Scheduler::ChargeInterval() {
 }
 
 bool Scheduler::QuotaSpent() {
-  ticks_ = AccountingNow();
+  AdvanceTicks();
   if (!clock_.is_virtual()) [[likely]]
     return ticks_ >= quota_end_ticks_;
   return turn_operations_ >= options_.virtual_quota || clock_.Now() - now_ >= options_.time_quota;
 }
 
+void Scheduler::AdvanceTicks() {
+  const uint64_t now = AccountingNow();
+  for (uint64_t rest = ready_groups_; rest != 0; rest &= rest - 1) {
+    Group& group = groups_[std::countr_zero(rest)];
+    group.wait_ticks += (now - ticks_) * group.ready_count();
+  }
+  ticks_ = now;
+}
+
 void Scheduler::Account(Group& group, uint32_t shares) {
-  ticks_ = AccountingNow();
+  AdvanceTicks();
   const uint64_t ran = ticks_ - accounted_at_;
   accounted_at_ = ticks_;
   group.run_ticks += ran;
@@ -197,11 +208,10 @@ Scheduler::Statistics Scheduler::statistics() const {
 
 Scheduler::GroupStatistics Scheduler::group_statistics(SchedulingGroup handle) const {
   const Group& group = groups_[handle.index()];
-  // Those that wait still are charged up to the last reading of the ticks.
   return {.run_time = FromTicks(group.run_ticks),
-          .wait_time = FromTicks(group.wait_ticks + group.ready_count * ticks_),
+          .wait_time = FromTicks(group.wait_ticks),
           .resumptions = group.resumptions,
-          .ready = group.ready_count,
+          .ready = group.ready_count(),
           .live = group.live};
 }
 

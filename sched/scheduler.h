@@ -177,10 +177,9 @@ class Scheduler {
     context.state_ = TaskContext::State::kReady;
     Group& group = groups_[context.group_];
     group.ready.PushBack(context);
-    ++group.ready_count;
-    group.wait_ticks -= ticks_;
-    const uint64_t bit = uint64_t{1} << context.group_;
-    if ((ready_groups_ & bit) == 0) WakeGroup(context.group_);
+    ++group.made_ready;
+    if ((ready_groups_ >> context.group_ & 1) == 0) [[unlikely]]
+      WakeGroup(context.group_);
   }
   // Puts the running flow at the end of the ready queue; it goes on at `leaf`.
   void Requeue(PromiseBase& leaf) {
@@ -254,11 +253,12 @@ class Scheduler {
     // Run time divided by shares; compared by signed difference, as it may wrap.
     uint64_t virtual_time = 0;
     uint64_t run_ticks = 0;
-    // The sum of the times at which flows left the queue, less those at which they came.
-    uint64_t wait_ticks = 0;
+    uint64_t wait_ticks = 0;  // ready flows, over time
+    uint64_t made_ready = 0;
     uint64_t resumptions = 0;
-    uint32_t ready_count = 0;
-    uint32_t live = 0;
+    uint64_t live = 0;
+
+    size_t ready_count() const { return made_ready - resumptions; }
   };
   static_assert(sizeof(Group) == kCacheLineBytes);
 
@@ -289,10 +289,13 @@ class Scheduler {
   // Runs the flows of a group until none is ready or the slice ends.
   void RunSlice(Group& group);
   TaskContext* TakeReady(Group& group) {
-    if (options_.shuffle_seed.has_value() && group.ready_count > 0) [[unlikely]]
-      return group.ready.PopAt(shuffle_.Below(std::min<size_t>(group.ready_count, kShuffleWindow)));
+    if (options_.shuffle_seed.has_value() && !group.ready.empty()) [[unlikely]]
+      return group.ready.PopAt(
+          shuffle_.Below(std::min<size_t>(group.ready_count(), kShuffleWindow)));
     return group.ready.PopFront();
   }
+  // Reads the ticks, and charges the groups for what their ready flows have waited since.
+  void AdvanceTicks();
   // Charges the time since the last call to the group that ran.
   void Account(Group& group, uint32_t shares);
   // Cycles, or nanoseconds on a virtual clock.

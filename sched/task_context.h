@@ -163,11 +163,11 @@ class TaskContext : private ListHook<TaskContext> {
   TaskContext* next_ready_ = nullptr;  // link in the ready queue
   PromiseBase* leaf_ = nullptr;        // the task to resume; stale while running
   Suspension* waiting_for_ = nullptr;  // null while ready or running
-  State state_ : 4 = State::kDetached;
-  bool holds_flow_ : 4 = false;
+  State state_ = State::kDetached;     // a byte of its own: it changes with every switch
   StopPhase stop_phase_ = StopPhase::kNone;
   StopReason stop_reason_ : 4 = StopReason::kNone;
-  const Shielding shielding_ : 4;
+  const Shielding shielding_ : 3;
+  bool holds_flow_ : 1 = false;
   uint8_t group_ = 0;
   uint32_t started_at_ = 0;
   TaskContext* parent_;

@@ -59,13 +59,14 @@ TEST(DebugLayoutTest, TheOffsetsLeadFromASchedulerToTheAwaitOfATask) {
   // Root, the harness's scope, the flow.
   const void* const scope =
       ReadAt<const char*>(&harness.root(), layout.context_children) - layout.context_hook;
-  EXPECT_EQ(ReadAt<uint8_t>(scope, layout.context_state), 0) << "detached, and no flow";
+  EXPECT_EQ(ReadAt<uint8_t>(scope, layout.context_state), 0) << "detached";
+  EXPECT_EQ(ReadAt<uint8_t>(scope, layout.context_flags) >> 7, 0) << "no flow";
   const void* const child =
       ReadAt<const char*>(scope, layout.context_children) - layout.context_hook;
   ASSERT_EQ(child, flow);
   EXPECT_EQ(ReadAt<const void*>(flow, layout.context_parent), scope);
-  EXPECT_EQ(ReadAt<uint8_t>(flow, layout.context_state),
-            static_cast<uint8_t>(TaskContext::State::kSuspended) | 1 << 4);
+  EXPECT_EQ(ReadAt<TaskContext::State>(flow, layout.context_state), TaskContext::State::kSuspended);
+  EXPECT_EQ(ReadAt<uint8_t>(flow, layout.context_flags) >> 7, 1);
   EXPECT_EQ(ReadAt<uint8_t>(flow, layout.context_group), 0);
   const void* const leaf = ReadAt<const void*>(flow, layout.context_leaf);
   const void* const location = ReadAt<const void*>(leaf, layout.promise_location);

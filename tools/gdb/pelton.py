@@ -18,7 +18,7 @@ _VERSION = 1
 # The fields of DebugLayout and io::DebugLayout, in order.
 _SCHED_FIELDS = (
     "version scheduler_shard scheduler_root scheduler_running scheduler_leaf scheduler_now context_hook context_children "
-    "context_parent context_leaf context_waiting_for context_state context_group context_started_at context_age_shift "
+    "context_parent context_leaf context_waiting_for context_state context_flags context_group context_started_at context_age_shift "
     "promise_parent promise_location sleep_suspension sleep_deadline").split()
 _IO_FIELDS = "operation_descriptor operation_kind operation_suspension read_connection accept_acceptor".split()
 _MAX_SCHEDULERS = 1024
@@ -118,9 +118,8 @@ class Context:
     def __init__(self, layout, address):
         self.layout = layout
         self.address = address
-        state = _byte(address + layout.context_state)
-        self.state = state & 15
-        self.holds_flow = (state >> 4) != 0
+        self.state = _byte(address + layout.context_state)
+        self.holds_flow = (_byte(address + layout.context_flags) >> 7) != 0
         self.parent_address = _word(address + layout.context_parent)
 
     def parent(self):
