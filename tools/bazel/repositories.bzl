@@ -26,3 +26,10 @@ def pelton_repositories(path = "."):
         path = "/usr/src/googletest",
         build_file = str(Label("//tools/bazel/third_party:googletest.BUILD")),
     )
+
+    # Clang's libraries, for tools/coroutine_checker.
+    native.new_local_repository(
+        name = "llvm",
+        path = "/usr/lib/llvm-19",
+        build_file = str(Label("//tools/bazel/third_party:llvm.BUILD")),
+    )
