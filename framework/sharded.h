@@ -67,8 +67,8 @@ class Sharded {
   // Stops and destroys the instances, each on its shard. Goes through to the end in a task that is
   // cancelled, too; what the instances' Stop() awaits is interrupted then.
   Task<void> Stop() {
-    for (uint32_t i = started_; i > 0; --i) {
-      if constexpr (requires(T& object) { object.Stop(); }) {
+    if constexpr (requires(T& object) { object.Stop(); }) {
+      for (uint32_t i = started_; i > 0; --i) {
         T* object = instances_[i - 1].object.get();
         co_await On(ShardId(i - 1), [object] { return object->Stop(); });
       }

@@ -66,6 +66,7 @@ Task<void> YieldUntil(const bool* done) {
 Task<void> SwitchBack(benchmark::State& state, int64_t others) {
   bool done = false;
   TaskScope scope;
+  // pelton: bounded: at most 1,023, and nothing else is to run before all are there
   for (int64_t i = 0; i < others; ++i) scope.Spawn(YieldUntil, &done);
   for (auto _ : state) co_await Yield();
   done = true;

@@ -160,7 +160,7 @@ TEST_P(TcpCloseTest, AFloodWaitsInTheSocketsBuffers) {
     while (received < sent) {
       PELTON_CO_ASSIGN_OR_RETURN(Chunk chunk, co_await pair.stream.Read());
       const std::string_view text = chunk.text();
-      for (size_t at = 0; at < text.size();) {
+      for (size_t at = 0; at < text.size();) {  // pelton: bounded: a chunk, a block at a time
         const size_t from = (received + at) % block.size();
         const std::string_view expected = std::string_view(block).substr(from, text.size() - at);
         if (text.substr(at, expected.size()) != expected) {

@@ -160,6 +160,7 @@ TEST_P(TcpListenerTest, ADrainServesThoseWhoseHandshakeIsDone) {
       // A multishot accept may have taken them already, so that their completions are on the way.
       if (accepted_by_the_kernel) driver().Wait(0);
       server.Stop(StopPhase::kAccepting, StopReason::kDraining);
+      // pelton: bounded: kClients
       for (const Descriptor& client : clients) SendAll(client.get(), "still served");
       for (Descriptor& client : clients) {
         while (UnreadBytes(client.get()) < 12 && server.live() > 0) co_await NextTurn();
@@ -181,7 +182,7 @@ TEST_P(TcpListenerTest, ConnectionsThatNobodyTookAreClosedWithTheListener) {
       co_await LetOthersRun();
     }
     co_await LetOthersRun();
-    for (const Descriptor& client : clients) {
+    for (const Descriptor& client : clients) {  // pelton: bounded: the ten from above
       AwaitReadable(client.get());
       EXPECT_EQ(ReceiveNow(client.get()), "");
     }

@@ -256,6 +256,7 @@ TEST(TaskScopeTest, HoldsAHundredThousandChildren) {
   };
   auto parent = [&]() -> Task<void> {
     TaskScope scope;
+    // pelton: bounded: they are to be there all at once, and nothing else waits to run
     for (int i = 0; i < 100'000; ++i) scope.Spawn(child);
     EXPECT_TRUE((co_await scope.Join()).ok());
   };

@@ -54,12 +54,20 @@ constexpr Group kGroups[] = {
      "gethostbyaddr_r getnameinfo system popen pclose wait waitpid wait3 wait4 waitid "
      "std::thread::join std::jthread::join pthread_join thrd_join",
      "hand the call to pelton::RunBlocking"},
+    {"curl_easy_perform PQconnectdb PQexec PQexecParams PQexecPrepared PQgetResult mysql_query "
+     "mysql_real_query mysql_real_connect redisConnect redisCommand sqlite3_exec sqlite3_step",
+     "use the library's non-blocking calls, or hand the call to pelton::RunBlocking"},
     {"std::mutex::lock std::recursive_mutex::lock std::timed_mutex::lock "
      "std::timed_mutex::try_lock_for std::timed_mutex::try_lock_until "
      "std::recursive_timed_mutex::lock std::recursive_timed_mutex::try_lock_for "
      "std::recursive_timed_mutex::try_lock_until std::shared_mutex::lock "
      "std::shared_mutex::lock_shared std::shared_timed_mutex::lock "
      "std::shared_timed_mutex::lock_shared std::unique_lock::lock std::shared_lock::lock std::lock "
+     "std::shared_timed_mutex::try_lock_for std::shared_timed_mutex::try_lock_until "
+     "std::shared_timed_mutex::try_lock_shared_for std::shared_timed_mutex::try_lock_shared_until "
+     "std::unique_lock::try_lock_for std::unique_lock::try_lock_until "
+     "std::shared_lock::try_lock_for std::shared_lock::try_lock_until absl::Mutex::lock "
+     "absl::Mutex::lock_shared "
      "std::lock_guard::lock_guard std::unique_lock::unique_lock std::scoped_lock::scoped_lock "
      "std::shared_lock::shared_lock absl::Mutex::Lock absl::Mutex::WriterLock "
      "absl::Mutex::ReaderLock absl::Mutex::LockWhen absl::Mutex::LockWhenWithTimeout "
@@ -133,21 +141,6 @@ bool Holds(StringRef names, StringRef name) {
   return llvm::is_contained(all, name);
 }
 
-// Whether the arguments of a C function let it return at once.
-bool ReturnsAtOnce(StringRef name, const Expr& call, const ASTContext& context) {
-  if (name == "fcntl" || name == "lockf") {
-    const std::optional<int64_t> command = IntegerArgument(call, 1, context);
-    if (name == "lockf") return command && *command != F_LOCK;
-    return !command || (*command != F_SETLKW && *command != F_OFD_SETLKW);
-  }
-  for (const Escape& escape : kEscapes) {
-    if (!Holds(escape.names, name)) continue;
-    const std::optional<int64_t> value = IntegerArgument(call, escape.argument, context);
-    return value && (escape.flag == 0 ? *value == 0 : (*value & escape.flag) != 0);
-  }
-  return false;
-}
-
 // Whether the argument is a duration of zero, such as std::chrono::seconds(0).
 bool IsZeroDuration(const Expr* argument, const ASTContext& context) {
   Expr::EvalResult result;
@@ -156,6 +149,32 @@ bool IsZeroDuration(const Expr* argument, const ASTContext& context) {
   if (!argument->EvaluateAsRValue(result, context) || !result.Val.isStruct()) return false;
   return result.Val.getStructNumFields() == 1 && result.Val.getStructField(0).isInt() &&
          result.Val.getStructField(0).getInt().isZero();
+}
+
+// Whether a stream is known to read from memory.
+bool IsInMemory(const Expr* stream) {
+  if (stream == nullptr) return false;
+  const clang::CXXRecordDecl* type = stream->IgnoreParenImpCasts()->getType()->getAsCXXRecordDecl();
+  if (type == nullptr) return false;
+  const std::string name = QualifiedNameOf(*type);
+  return name == "std::basic_istringstream" || name == "std::basic_stringstream";
+}
+
+// Whether the arguments of a call let it return at once.
+bool ReturnsAtOnce(StringRef name, const Expr& call, const ASTContext& context) {
+  if (name == "fcntl" || name == "lockf") {
+    const std::optional<int64_t> command = IntegerArgument(call, 1, context);
+    if (name == "lockf") return command && *command != F_LOCK;
+    return !command || (*command != F_SETLKW && *command != F_OFD_SETLKW);
+  }
+  if (name == "std::getline") return IsInMemory(Argument(call, 0));
+  if (name.ends_with("::wait_for")) return IsZeroDuration(Argument(call, 0), context);
+  for (const Escape& escape : kEscapes) {
+    if (!Holds(escape.names, name)) continue;
+    const std::optional<int64_t> value = IntegerArgument(call, escape.argument, context);
+    return value && (escape.flag == 0 ? *value == 0 : (*value & escape.flag) != 0);
+  }
+  return false;
 }
 
 // Whether a construction takes nothing over that could block: no arguments, another guard or
@@ -218,13 +237,10 @@ std::optional<BlockingCall> BlockingCalls::Find(const clang::Stmt& expression,
   const std::string name = QualifiedNameOf(*callee);
   const auto entry = entries_.find(name);
   if (entry == entries_.end()) return std::nullopt;
-  if (entry->second.is_c) {
-    if (!callee->isExternC() || ReturnsAtOnce(name, *call, context)) return std::nullopt;
-  } else if (construction != nullptr ? IsIdleConstruction(*construction)
-                                     : StringRef(name).ends_with("::wait_for") &&
-                                           IsZeroDuration(Argument(*call, 0), context)) {
-    return std::nullopt;
-  }
+  if (entry->second.is_c && !callee->isExternC()) return std::nullopt;
+  const bool returns_at_once = construction != nullptr ? IsIdleConstruction(*construction)
+                                                       : ReturnsAtOnce(name, *call, context);
+  if (returns_at_once) return std::nullopt;
   return BlockingCall{PublicName(name), entry->second.advice};
 }
 

@@ -12,6 +12,22 @@ namespace pelton::coroutine_checker {
 using clang::Stmt;
 using llvm::dyn_cast;
 
+namespace {
+
+// How a message calls a function of the user's.
+std::string NameFor(const clang::FunctionDecl& function) {
+  const auto* method = dyn_cast<clang::CXXMethodDecl>(&function);
+  if (method != nullptr && method->getParent()->isLambda()) return "this lambda";
+  if (llvm::isa<clang::CXXConstructorDecl>(function)) {
+    return "the constructor of '" + method->getParent()->getNameAsString() + "'";
+  }
+  std::string name = "'";
+  if (method != nullptr) name += method->getParent()->getNameAsString() + "::";
+  return name + function.getNameAsString() + "'";
+}
+
+}  // namespace
+
 void BlockingCheck::Check(const Stmt& body) {
   const clang::SourceManager& sources = context_.getSourceManager();
   AnyThatRuns(body, context_, [&](const Stmt& statement) {
@@ -30,7 +46,7 @@ void BlockingCheck::Check(const Stmt& body) {
     if (callee == nullptr) return false;
     if (const std::optional<Inner>& inner = FirstIn(*callee)) {
       findings_.Report(kBlockingCall, statement.getBeginLoc(),
-                       "'" + QualifiedNameOf(*callee) + "' calls '" + inner->call.name + "' (" +
+                       NameFor(*callee) + " calls '" + inner->call.name + "' (" +
                            inner->place.file + ":" + std::to_string(inner->place.line) +
                            "), which blocks the thread, and with it every task of the shard: " +
                            inner->call.advice,

@@ -3,6 +3,7 @@
 #include <clang/Tooling/CommonOptionsParser.h>
 #include <clang/Tooling/Tooling.h>
 #include <llvm/Support/CommandLine.h>
+#include <llvm/Support/LineIterator.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/Regex.h>
 #include <llvm/Support/raw_ostream.h>
@@ -45,13 +46,17 @@ constexpr char kOverview[] =
     "Flags of the compiler follow `--`, or come from compile_commands.json (-p).\n"
     "Exit code: 0 nothing was found, 1 findings (on stdout), 2 a file could not be checked.\n";
 
-// Whether the text of a file can hold a coroutine. One that cannot be read is left to the compiler.
+// Whether the text of a file can hold a coroutine: it uses a keyword outside of comment lines. One
+// that cannot be read is left to the compiler.
 bool MayHoldCoroutine(const std::string& path) {
   const auto text = llvm::MemoryBuffer::getFile(path);
   if (!text) return true;
-  const StringRef content = (*text)->getBuffer();
-  return content.contains("co_await") || content.contains("co_return") ||
-         content.contains("co_yield");
+  for (llvm::line_iterator line(**text); !line.is_at_eof(); ++line) {
+    const bool uses_one =
+        line->contains("co_await") || line->contains("co_return") || line->contains("co_yield");
+    if (uses_one && !line->ltrim().starts_with("//")) return true;
+  }
+  return false;
 }
 
 // Makes the compiler's own headers be found, and its warnings be silent: the build shows them.

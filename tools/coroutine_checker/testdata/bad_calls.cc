@@ -26,6 +26,8 @@
 #include "absl/time/clock.h"
 #include "framework/pelton.h"
 
+extern "C" int sqlite3_step(void*);
+
 namespace {
 
 using pelton::Task;
@@ -126,6 +128,11 @@ Task<void> UsesPosixThreads(pthread_mutex_t* mutex, pthread_cond_t* condition, s
   pthread_cond_wait(condition, mutex);  // expect: pelton-blocking-call
   sem_wait(semaphore);                  // expect: pelton-blocking-call
   pthread_join(thread, nullptr);        // expect: pelton-blocking-call
+  co_return;
+}
+
+Task<void> UsesALibrary(void* statement) {
+  sqlite3_step(statement);  // expect: pelton-blocking-call
   co_return;
 }
 

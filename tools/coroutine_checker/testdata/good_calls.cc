@@ -13,6 +13,7 @@
 #include <fstream>
 #include <future>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -88,6 +89,9 @@ Task<void> TriesLocks(std::future<int> future) {
   if (mutex.try_lock()) mutex.unlock();
   if (future.wait_for(std::chrono::seconds(0)) == std::future_status::ready) co_return;
   std::ifstream not_open;
+  std::istringstream in_memory("a b");
+  std::string word;
+  std::getline(in_memory, word, ' ');
   co_return;
 }
 
