@@ -114,6 +114,7 @@ BENCHMARK(BM_Fiber_Yield);
 Task<void> YieldAmong(benchmark::State& state, int64_t fibers) {
   bool done = false;
   TaskScope scope;
+  // pelton: bounded: the benchmark's argument, and nothing else is to run before all are there
   for (int64_t i = 1; i < fibers; ++i) {
     scope.Spawn(RunFiber([&done] {
       while (!done) FiberYield();
@@ -177,6 +178,7 @@ Task<void> HoldFibers(benchmark::State& state, FramePool& frames) {
     const FramePool::Statistics frames_before = frames.GetStatistics();
     bool done = false;
     TaskScope scope;
+    // pelton: bounded: the benchmark's argument, and nothing else is to run before all are there
     for (int64_t i = 0; i < fibers; ++i) {
       scope.Spawn(RunFiber([&done] {
         while (!done) FiberYield();

@@ -40,6 +40,7 @@ TEST(FiberManyTest, AWaitingFiberTakesOnePageOfStack) {
   auto program = [&]() -> Task<void> {
     const FiberStatistics before = GetFiberStatistics();
     TaskScope scope;
+    // pelton: bounded: they are to be there all at once, and nothing else waits to run
     for (int i = 0; i < kMany; ++i) {
       scope.Spawn([&woken] {
         return RunFiber([&woken] {
