@@ -87,6 +87,7 @@ BENCHMARK(OnShard<LockMutex>)->Name("BM_Mutex_LockThenUnlock");
 
 Task<void> TryLockMutex(benchmark::State& state) {
   Mutex mutex;
+  // pelton: bounded: what is measured, and the shard has nothing else to run
   for (auto _ : state) {
     const std::optional<Mutex::Guard> guard = mutex.TryLock();
     PELTON_CHECK(guard.has_value());
@@ -121,6 +122,7 @@ BENCHMARK(OnShard<WaitForSetEvent>)->Name("BM_Event_WaitWhenSet");
 
 Task<void> EnterGate(benchmark::State& state) {
   Gate gate;
+  // pelton: bounded: what is measured, and the shard has nothing else to run
   for (auto _ : state) PELTON_CHECK(gate.Enter().ok());
   co_return;
 }
@@ -176,6 +178,7 @@ Task<void> HandMutexRound(benchmark::State& state) {
   bool done = false;
   TaskScope scope;
   std::optional<Mutex::Guard> guard = mutex.TryLock();
+  // pelton: bounded: the benchmark's argument, and nothing else is to run before all are there
   for (int64_t i = 1; i < state.range(0); ++i) {
     scope.Spawn([&] { return LockUntil(mutex, done); });
   }
