@@ -147,6 +147,7 @@ TEST(ForeignPromiseTest, ManyThreadsSettleManyInEveryOrder) {
     auto program = [&]() -> Task<int64_t> {
       int64_t sum = 0;
       const std::vector<int> numbers = *co_await Gather(std::move(futures));
+      // pelton: bounded: kThreads * kEach additions
       for (const int n : numbers) sum += n;
       co_return sum;
     };
