@@ -4,7 +4,8 @@
 //
 // Parses the flags that every service shares and those that the program defines (ABSL_FLAG), runs
 // `serve` on every shard, and drains on SIGTERM and SIGINT. The shared flags: --shards, --cpus,
-// --driver, --memory, --grace_period, --spin, --blocking_threads, --blocking_queue, --help.
+// --driver, --memory, --grace_period, --spin, --blocking_threads, --blocking_queue,
+// --stall_threshold, --help.
 
 #ifndef PELTON_FRAMEWORK_MAIN_H_
 #define PELTON_FRAMEWORK_MAIN_H_

@@ -8,6 +8,7 @@
 #include <barrier>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -75,6 +76,8 @@ class ShardThreads {
     PELTON_ASSIGN_OR_RETURN(std::unique_ptr<BlockingPool> pool,
                             BlockingPool::Create(options_.blocking));
     group_.SetBlockingPool(pool.get());
+    std::optional<StallReporter> stalls;
+    StartReporter(&stalls);
     std::vector<std::thread> threads = StartThreads();
     if (threads.empty()) return group_.first_error();
     ready_.arrive_and_wait();
@@ -85,11 +88,23 @@ class ShardThreads {
     // Its threads may be about to wake a shard.
     pool.reset();
     ended_.arrive_and_wait();
+    stalls.reset();  // while the threads that it may signal are there
     for (std::thread& thread : threads) thread.join();
     return group_.first_error();
   }
 
  private:
+  // Watches the shards if that is wanted.
+  void StartReporter(std::optional<StallReporter>* stalls) {
+    if (options_.stall_threshold <= absl::ZeroDuration()) return;
+    try {
+      stalls->emplace(shards_, StallReporter::Options{.threshold = options_.stall_threshold});
+      stalls_ = &**stalls;
+    } catch (const std::system_error& error) {
+      LogLine(absl::StrCat("stalls are not reported, as no thread can be started: ", error.what()));
+    }
+  }
+
   // Starts one thread for each shard. When the kernel refuses one, the group has failed, and those
   // that were started will find one driver missing.
   std::vector<std::thread> StartThreads() {
@@ -134,9 +149,16 @@ class ShardThreads {
       const int64_t spin_ns =
           options_.placement.shares_cpu ? 0 : absl::ToInt64Nanoseconds(options_.spin);
       D& own = **driver;
+      if (stalls_ != nullptr) {
+        shard.set_stall_detector(&stalls_->Attach(shard.id(), shard.scheduler()));
+      }
       RunShard(
           shard, own, spin_ns, [this, &own](uint32_t to) { own.WakePeer(*drivers_[to]); },
           [this] { OnChange(); });
+      if (stalls_ != nullptr) {
+        shard.set_stall_detector(nullptr);
+        stalls_->Detach(shard.id());
+      }
     } else if (driver.ok()) {
       shard.Abort();
     }
@@ -171,6 +193,7 @@ class ShardThreads {
   const uint32_t shards_;
   ShardGroup group_;
   StopControl* control_ = nullptr;
+  StallReporter* stalls_ = nullptr;  // null: nobody watches
   std::vector<D*> drivers_;  // written before ready_, read between it and ended_
   // Of the shards' threads and the control thread, which wakes shards as well.
   std::barrier<> ready_;

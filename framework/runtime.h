@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "framework/cpu_topology.h"
 #include "framework/shard.h"
+#include "framework/stall_reporter.h"
 #include "sched/blocking/blocking_pool.h"
 
 namespace pelton {
@@ -44,6 +45,8 @@ class Runtime {
     // How long tasks may take to end once they were cancelled: at the end of the grace period, or
     // by an error of another shard. Then the process says so and exits with code 1.
     absl::Duration give_up_after = absl::Seconds(10);
+    // From which length of a turn on a shard is reported as stalled (stall_reporter.h); 0: never.
+    absl::Duration stall_threshold = StallReporter::Options().threshold;
   };
 
   explicit Runtime(const Options& options) : options_(options) {}

@@ -75,6 +75,7 @@ void Shard::Abort() {
 
 void Shard::BeginTurn() {
   scheduler_.BeginTurn();
+  if (stall_detector_ != nullptr) stall_detector_->BeginTurn(scheduler_.now());
   frames_.DrainRemote();
   const StopPhase requested = group_.requested_stop();
   if (requested == stop_seen_) [[likely]]

@@ -23,6 +23,7 @@
 #include "framework/shard_group.h"
 #include "io/reactor.h"
 #include "sched/scheduler.h"
+#include "sched/stall_detector.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
 
@@ -106,9 +107,15 @@ class Shard {
   // Ends what handles can do. REQUIRES: the loop has ended; called before what wakes the shard is
   // destroyed, by a thread that may block for a moment.
   void CloseHandles();
+  // Says when turns begin to `detector`, which must outlive the shard's last turn; null: to nobody.
+  void set_stall_detector(StallDetector* detector) { stall_detector_ = detector; }
   // Begins a turn: reads the clock, obeys requests to stop, and takes home memory that others
   // freed. REQUIRES: bound.
   void BeginTurn();
+  // Says that there is nothing to do, until the next turn begins.
+  void BeginIdle() {
+    if (stall_detector_ != nullptr) stall_detector_->BeginIdle(scheduler_.PreciseNow());
+  }
   // Whether the next turn would find something to do without waiting for I/O, a timer or mail.
   bool HasWork() const { return scheduler_.HasReady() || mail_.HasUnsent() || reactor_.HasWork(); }
   // Whether another thread has left something for this shard: mail, a request to stop, or a new
@@ -145,6 +152,7 @@ class Shard {
   std::optional<TaskScope> visitors_;
   const std::shared_ptr<framework_internal::ForeignGate> gate_;
   StopPhase stop_seen_ = StopPhase::kNone;
+  StallDetector* stall_detector_ = nullptr;
   bool service_ended_ = false;
   bool services_ended_seen_ = false;
   bool at_rest_ = false;

@@ -69,6 +69,7 @@ void RunShard(Shard& shard, D& driver, int64_t spin_ns, Wake&& wake, WakeAll&& w
     if (shard.HasWork()) continue;
     const int64_t limit_ns = WaitLimit(shard);
     if (limit_ns == 0) continue;
+    shard.BeginIdle();
     if (spin_cycles > 0 && Spin(shard, driver, spin_cycles)) continue;
     Sleep(shard, driver, WaitLimit(shard));
   }

@@ -124,9 +124,32 @@ class Reader {
   explicit Reader(const std::string& root) : root_(root) {}
 
   CgroupCpuLimits Read() {
+    ForEachGroup([this](std::string_view controllers, std::string_view path) {
+      ReadGroup(controllers, path);
+    });
+    return std::move(limits_);
+  }
+
+  std::vector<std::string> CpuStatFiles() {
+    std::vector<std::string> files;
+    ForEachGroup([&](std::string_view controllers, std::string_view path) {
+      if (!controllers.empty() && !Contains(controllers, "cpu")) return;
+      const char* const controller = controllers.empty() ? "" : "cpu";
+      for (const std::string& folder : FoldersOfGroup(MountsOf(controller), path)) {
+        std::string file = root_ + folder + "/cpu.stat";
+        if (access(file.c_str(), R_OK) == 0) files.push_back(std::move(file));
+      }
+    });
+    return files;
+  }
+
+ private:
+  // Calls visit(controllers, path) for each group that the process is in.
+  template <typename Visit>
+  void ForEachGroup(Visit visit) {
     const std::optional<std::string> groups = ReadFile("/proc/self/cgroup");
     const std::optional<std::string> mountinfo = ReadFile("/proc/self/mountinfo");
-    if (!groups.has_value() || !mountinfo.has_value()) return std::move(limits_);
+    if (!groups.has_value() || !mountinfo.has_value()) return;
     mounts_ = ParseMounts(*mountinfo);
     // A line is ID:CONTROLLERS:PATH; version 2 has ID 0 and no controllers.
     for (std::string_view line : Split(*groups, '\n')) {
@@ -136,12 +159,10 @@ class Reader {
         Warn("/proc/self/cgroup", line, "ID:CONTROLLERS:PATH");
         continue;
       }
-      ReadGroup(line.substr(first + 1, second - first - 1), line.substr(second + 1));
+      visit(line.substr(first + 1, second - first - 1), line.substr(second + 1));
     }
-    return std::move(limits_);
   }
 
- private:
   void ReadGroup(std::string_view controllers, std::string_view path) {
     if (controllers.empty()) {
       for (const std::string& folder : FoldersOfGroup(MountsOf({}), path)) {
@@ -252,6 +273,10 @@ class Reader {
 }  // namespace
 
 CgroupCpuLimits ReadCgroupCpuLimits(const std::string& root) { return Reader(root).Read(); }
+
+std::vector<std::string> CgroupCpuStatFiles(const std::string& root) {
+  return Reader(root).CpuStatFiles();
+}
 
 std::optional<std::string> ReadSystemFile(const std::string& path,
                                           std::vector<std::string>* warnings) {

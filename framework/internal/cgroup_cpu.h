@@ -50,6 +50,10 @@ struct CgroupCpuLimits {
 // COST: some tens of system calls; at start-up.
 CgroupCpuLimits ReadCgroupCpuLimits(const std::string& root);
 
+// The cpu.stat files of the same groups, with `root` before them: how often and how long each was
+// throttled. Of those that exist.
+std::vector<std::string> CgroupCpuStatFiles(const std::string& root);
+
 // The contents of the file at `path`, or nothing when there is none; whatever else prevents reading
 // it adds to `warnings`.
 std::optional<std::string> ReadSystemFile(const std::string& path,

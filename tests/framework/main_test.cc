@@ -95,6 +95,8 @@ TEST(MainTest, ABadFlagIsOneLineThatNamesIt) {
            BadFlag{"--grace_period=5", "'grace_period'"},
            BadFlag{"--spin=2s", "--spin: expected a duration from 0 to 1s"},
            BadFlag{"--spin=-1us", "--spin: expected a duration from 0 to 1s"},
+           BadFlag{"--stall_threshold=1us",
+                   "--stall_threshold: expected 0 or a duration from 1ms to 1h"},
            BadFlag{"--no_such_flag", "'no_such_flag'"},
            BadFlag{"--driver", "'driver'"},
            BadFlag{"extra", "unexpected argument \"extra\""},
@@ -112,7 +114,7 @@ TEST(MainTest, HelpShowsTheSharedFlagsAndTheServicesOwnAndNoOthers) {
   const Outcome outcome = RunService("--help");
   EXPECT_NE(outcome.out.find("Ends as it is told to."), std::string::npos) << outcome.out;
   for (const std::string flag :
-       {"shards", "cpus", "driver", "memory", "grace_period", "spin", "outcome"}) {
+       {"shards", "cpus", "driver", "memory", "grace_period", "spin", "stall_threshold", "outcome"}) {
     EXPECT_NE(outcome.out.find("--" + flag + " ("), std::string::npos) << flag;
   }
   EXPECT_EQ(outcome.out.find("--flagfile"), std::string::npos) << "a flag of a library";
