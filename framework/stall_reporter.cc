@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "framework/base/check.h"
 #include "framework/base/log.h"
@@ -14,18 +16,14 @@
 namespace pelton {
 namespace {
 
-absl::string_view ToAbslView(std::string_view text) {
-  return absl::string_view(text.data(), text.size());
-}
-
-// Lets so many events through per minute.
-class MinuteLimit {
+// Lets `most` events through in each period.
+class PeriodLimit {
  public:
-  explicit MinuteLimit(int most) : most_(most) {}
+  PeriodLimit(int most, absl::Duration period) : most_(most), period_(period) {}
 
   bool Admit(Timestamp now) {
-    if (now - minute_ >= absl::Minutes(1)) {
-      minute_ = now;
+    if (now - period_began_ >= period_) {
+      period_began_ = now;
       admitted_ = 0;
     }
     if (admitted_ >= most_) return false;
@@ -35,9 +33,31 @@ class MinuteLimit {
 
  private:
   const int most_;
+  const absl::Duration period_;
   int admitted_ = 0;
-  Timestamp minute_ = Timestamp::FromNanoseconds(-int64_t{1} << 62);
+  Timestamp period_began_ = Timestamp::FromNanoseconds(-(int64_t{1} << 62));
 };
+
+// Down to the loop: what is below is the same in every report.
+void AppendNativeStack(const std::vector<std::string>& frames, std::string* text) {
+  absl::StrAppend(text, "\n  native stack:");
+  for (const std::string& frame : frames) {
+    absl::StrAppend(text, "\n    at ", frame);
+    if (frame.find("pelton::RunTurn<") != frame.npos) return;
+    if (frame.find("pelton::RunShard<") != frame.npos) return;
+  }
+}
+
+void AppendTasks(const Stall& stall, std::string* text) {
+  if (!stall.in_task) {
+    absl::StrAppend(text, "\n  in the shard's loop, outside of tasks");
+    return;
+  }
+  std::ostringstream tasks;
+  tasks << "\n  tasks:\n";
+  stall.tasks.Print(tasks, "    ");
+  absl::StrAppend(text, absl::StripTrailingAsciiWhitespace(tasks.str()));
+}
 
 // Starts a thread that no signal is delivered to.
 template <typename Function>
@@ -56,7 +76,7 @@ std::thread StartWithoutSignals(Function function) {
 // What the reporter knows of a shard. Its thread's, but for what Attach() sets before the first turn.
 struct StallReporter::Watched {
   Watched(ShardId id, const Options& options, StallBell& bell)
-      : shard(id), detector(options.threshold, bell), limit(options.reports_per_minute) {}
+      : shard(id), detector(options.threshold, bell), limit(options.reports, options.period) {}
 
   // Where a shard's time had gone.
   struct Sample {
@@ -64,18 +84,37 @@ struct StallReporter::Watched {
     ThreadUsage::Times usage;
     absl::Duration throttled;
   };
-  Sample Take(Timestamp now, const ThrottledTime& throttled_time) const {
-    return {now, usage.Read(), throttled_time.Read()};
+  Sample TakeSample(const Clock& clock, const ThrottledTime& throttled_time) const {
+    return {clock.Now(), usage.Read(), throttled_time.Read()};
+  }
+
+  // Where the time went from the last sample before the stall to the one at it.
+  StallTimes TakeTimes(int64_t turn) {
+    const Sample found = *std::exchange(at_stall, std::nullopt);
+    StallTimes times = {.elapsed = found.time - last.time,
+                        .on_cpu = found.usage.on_cpu - last.usage.on_cpu,
+                        .waiting = std::nullopt,
+                        .throttled = found.throttled - last.throttled};
+    if (found.usage.waiting.has_value() && last.usage.waiting.has_value()) {
+      // A wait is counted at its end, and may have begun before.
+      const absl::Duration most = std::max(times.elapsed - times.on_cpu, absl::ZeroDuration());
+      times.waiting = std::min(*found.usage.waiting - *last.usage.waiting, most);
+    }
+    // What lies before the turn was idleness, not blocking.
+    const absl::Duration idle = Timestamp::FromNanoseconds(turn) - last.time;
+    times.elapsed -= std::clamp(idle, absl::ZeroDuration(), times.blocked());
+    last = found;
+    return times;
   }
 
   const ShardId shard;
   StallDetector detector;
   ThreadUsage usage;
-  MinuteLimit limit;
+  PeriodLimit limit;
   uint64_t suppressed = 0;
-  Sample last;                        // when nothing was wrong, or not yet
-  std::optional<Sample> at_stall;     // when the stall was found
-  std::optional<int64_t> requested;   // the turn that is to be captured
+  Sample last;                       // when nothing was wrong, or not yet
+  std::optional<Sample> at_stall;    // when the stall was found
+  std::optional<int64_t> requested;  // the turn that is to be captured
   Timestamp requested_at;
 };
 
@@ -97,6 +136,7 @@ StallReporter::~StallReporter() {
 StallDetector& StallReporter::Attach(ShardId shard, Scheduler& scheduler) {
   Watched& watched = *watched_[shard.index()];
   watched.usage.OpenForThisThread();
+  watched.last = watched.TakeSample(clock_, throttled_);
   watched.detector.Attach(scheduler);
   return watched.detector;
 }
@@ -149,7 +189,7 @@ Timestamp StallReporter::Look(Watched& watched, Timestamp now) {
     watched.requested_at = now;
     return now + options_.patience;
   }
-  watched.last = watched.Take(now, throttled_);
+  watched.last = watched.TakeSample(clock_, throttled_);
   return began + (now - began < threshold / 2 ? threshold / 2 : threshold);
 }
 
@@ -163,17 +203,21 @@ Timestamp StallReporter::LookAtRequest(Watched& watched, Timestamp now) {
   if (!detector.WithdrawRequest()) return now;  // it has come after all
   const int64_t turn = *std::exchange(watched.requested, std::nullopt);
   if (ended) return now;
+  const Timestamp before = watched.last.time;
   detector.Settle(turn);
-  watched.at_stall = watched.Take(now, throttled_);
-  Stall unseen;
-  unseen.turn = turn;
-  Report(watched, unseen, /*end=*/0, now);
+  watched.at_stall = watched.TakeSample(clock_, throttled_);
+  // A wait that goes on is not counted yet.
+  ThreadUsage::Times& usage = watched.at_stall->usage;
+  if (usage.waiting.has_value() && watched.usage.IsRunnable()) *usage.waiting += now - before;
+  const auto unseen = std::make_unique<Stall>();
+  unseen->turn = turn;
+  Report(watched, *unseen, /*end=*/0, now);
   return now;
 }
 
 Timestamp StallReporter::LookAtStall(Watched& watched, const Stall& stall, Timestamp now) {
   StallDetector& detector = watched.detector;
-  if (!watched.at_stall.has_value()) watched.at_stall = watched.Take(now, throttled_);
+  if (!watched.at_stall.has_value()) watched.at_stall = watched.TakeSample(clock_, throttled_);
   watched.requested.reset();
   int64_t end = detector.ended_at();
   // A turn that ended in the moment it was found does not say so.
@@ -187,34 +231,23 @@ Timestamp StallReporter::LookAtStall(Watched& watched, const Stall& stall, Times
 }
 
 void StallReporter::Report(Watched& watched, const Stall& stall, int64_t end, Timestamp now) {
-  const Watched::Sample found = *std::exchange(watched.at_stall, std::nullopt);
+  const StallTimes times = watched.TakeTimes(stall.turn);
   watched.suppressed += watched.detector.TakeMissed();
   if (!watched.limit.Admit(now)) {
     ++watched.suppressed;
     return;
   }
-  const Watched::Sample& before = watched.last;
-  StallTimes times = {.elapsed = found.time - before.time,
-                      .on_cpu = found.usage.on_cpu - before.usage.on_cpu,
-                      .waiting = found.usage.waiting,
-                      .throttled = found.throttled - before.throttled};
-  if (times.waiting.has_value()) {
-    *times.waiting -= before.usage.waiting.value_or(absl::ZeroDuration());
-  }
-  // What lies before the turn was idleness, not blocking.
-  const absl::Duration idle = Timestamp::FromNanoseconds(stall.turn) - before.time;
-  times.elapsed -= std::clamp(idle, absl::ZeroDuration(), times.blocked());
-
   const bool ended = end != 0;
   const absl::Duration length = absl::Nanoseconds((ended ? end : now.nanoseconds()) - stall.turn);
-  const bool in_system_call = stall.captured && stall.native.in_system_call();
-  std::string text = absl::StrCat(
-      "shard ", watched.shard.index(), " stalled: a turn ", ended ? "took " : "has taken ",
-      FormatBriefly(length), ended ? "" : " and goes on", " (threshold ",
-      FormatBriefly(options_.threshold), "), ");
-  if (stall.in_task) absl::StrAppend(&text, "group ", ToAbslView(stall.group.name()), ", ");
-  absl::StrAppend(&text, ToAbslView(NameOf(CauseOf(times), in_system_call)), ": in ",
-                  FormatBriefly(times.elapsed), " of it ", Describe(times));
+  std::optional<bool> in_system_call;
+  if (stall.captured) in_system_call = stall.native.in_system_call();
+  std::string text = absl::StrCat("shard ", watched.shard.index(), " stalled: a turn ",
+                                  ended ? "took " : "has taken ", FormatBriefly(length),
+                                  ended ? "" : " and goes on", " (threshold ",
+                                  FormatBriefly(options_.threshold), "), ");
+  if (stall.in_task) absl::StrAppend(&text, "group ", ToAbsl(stall.group.name()), ", ");
+  absl::StrAppend(&text, ToAbsl(NameOf(CauseOf(times), in_system_call)), ": of the last ",
+                  FormatBriefly(times.elapsed), ", ", Describe(times));
   if (watched.suppressed > 0) {
     absl::StrAppend(&text, "; ", std::exchange(watched.suppressed, 0),
                     " stalls of this shard before it were not reported");
@@ -223,11 +256,8 @@ void StallReporter::Report(Watched& watched, const Stall& stall, int64_t end, Ti
     absl::StrAppend(&text, ended ? "\n  it ended before its stack could be seen"
                                  : "\n  its thread does not come to show its stack");
   } else {
-    for (const std::string& frame : symbolizer_.Describe(stall.native)) {
-      absl::StrAppend(&text, "\n  at ", frame);
-    }
-    absl::StrAppend(&text, stall.in_task ? "\n  in the task that awaits\n" + stall.tasks.ToString()
-                                         : "\n  outside of tasks");
+    AppendNativeStack(symbolizer_.Describe(stall.native), &text);
+    AppendTasks(stall, &text);
   }
   options_.write != nullptr ? options_.write(text) : LogLine(text);
 }

@@ -1,17 +1,19 @@
 // Watches the shards of a runtime from a thread of its own, and writes one report for each turn of
 // a shard's loop that lasts too long:
 //
-//   shard 1 stalled: a turn took 100.3ms (threshold 25ms), group main, running: in the first 25ms it
-//   was 24.9ms on a CPU, waited 0.1ms for one and was blocked 0.0ms
-//     at Checksum(std::span<const char>) app/checksum.cc:41
-//     at Upload(pelton::Shard&) app/upload.cc:77
-//     ...
-//     awaited by
+//   shard 1 stalled: a turn took 100.3ms (threshold 25ms), group main, running: of the last 24.9ms,
+//   24.8ms on a CPU, 100us waiting for one, 0 blocked
+//     native stack:
+//       at Checksum(std::span<char const>) app/checksum.cc:41
+//       at Upload(Request) app/upload.cc:77
 //       ...
+//     tasks:
+//       behind app/upload.cc:70 in Task<Response> Upload(Request)
+//       at app/main.cc:20 in Task<absl::Status> Serve(pelton::Shard &)
 //
-// The first list is the native stack; the second where each await stands, from the running task to
-// the root of its flow, over scopes and across On(). The state tells code that runs too long from a
-// call that blocks, from a thread that got no CPU, and from a container that used up its quota.
+// The tasks are those from the running one to the root of its flow, over scopes and across On(),
+// each with its await. The state tells code that runs too long from a call that blocks, from a
+// thread that got no CPU, and from a container that used up its quota.
 //
 // The thread looks twice per threshold while a shard is busy, and not at all while all are idle. It
 // interrupts a shard only when its turn has lasted too long: a blocking call that it finds there,
@@ -47,8 +49,9 @@ class StallReporter {
   struct Options {
     // From which length on a turn is a stall. At least a millisecond.
     absl::Duration threshold = absl::Milliseconds(25);
-    // How many reports a shard may write in a minute; the next one counts those held back.
-    int reports_per_minute = 10;
+    // How many reports a shard may write in a period; the next one counts those held back.
+    int reports = 10;
+    absl::Duration period = absl::Minutes(1);
     // How long a report waits for its turn to end.
     absl::Duration patience = absl::Seconds(1);
     // Takes each report, on the reporter's thread.

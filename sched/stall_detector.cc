@@ -14,9 +14,7 @@ constexpr size_t kSignalStackBytes = size_t{64} << 10;
 
 }  // namespace
 
-StallBell::StallBell() {
-  PELTON_CHECK(::sem_init(&rings_, /*pshared=*/0, /*value=*/0) == 0);
-}
+StallBell::StallBell() { PELTON_CHECK(::sem_init(&rings_, /*pshared=*/0, /*value=*/0) == 0); }
 
 StallBell::~StallBell() { ::sem_destroy(&rings_); }
 
@@ -53,8 +51,7 @@ void StallDetector::Attach(Scheduler& scheduler) {
   PELTON_CHECK(current_ == nullptr) << "this thread has a stall detector already";
   signal();
   signal_stack_ = std::make_unique<unsigned char[]>(kSignalStackBytes);
-  const stack_t stack = {
-      .ss_sp = signal_stack_.get(), .ss_flags = 0, .ss_size = kSignalStackBytes};
+  const stack_t stack = {.ss_sp = signal_stack_.get(), .ss_flags = 0, .ss_size = kSignalStackBytes};
   PELTON_CHECK(::sigaltstack(&stack, &previous_signal_stack_) == 0) << "errno " << errno;
   thread_ = ::pthread_self();
   scheduler_ = &scheduler;
@@ -118,7 +115,7 @@ void StallDetector::Capture(const ucontext_t& context) {
     stall_->group = SchedulingGroup::FromIndex(scheduler_->current_context().group());
   }
   stall_->native.Capture(context);
-  stall_->tasks = Backtrace::CaptureRunning(*scheduler_);
+  stall_->tasks = Backtrace::OfRunningTask(*scheduler_);
   ended_at_.store(0, std::memory_order_relaxed);
   state_.store(State::kFilled, std::memory_order_release);
   bell_.Ring();

@@ -18,7 +18,7 @@ StallCause CauseOf(const StallTimes& times) {
   return *times.waiting >= times.blocked() ? StallCause::kDescheduled : StallCause::kBlocked;
 }
 
-std::string_view NameOf(StallCause cause, bool in_system_call) {
+std::string_view NameOf(StallCause cause, std::optional<bool> in_system_call) {
   switch (cause) {
     case StallCause::kRunning:
       return "running";
@@ -27,8 +27,9 @@ std::string_view NameOf(StallCause cause, bool in_system_call) {
     case StallCause::kThrottled:
       return "throttled (the container had used up its CPU quota)";
     case StallCause::kBlocked:
-      return in_system_call ? "blocked in the kernel (a blocking call)"
-                            : "blocked in the kernel (a page fault)";
+      if (!in_system_call.has_value()) return "blocked in the kernel";
+      return *in_system_call ? "blocked in the kernel (a blocking call)"
+                             : "blocked in the kernel (a page fault)";
     case StallCause::kOffCpu:
       return "off the CPU (descheduled or blocked; this kernel does not tell)";
   }

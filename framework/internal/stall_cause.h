@@ -36,8 +36,8 @@ struct StallTimes {
 StallCause CauseOf(const StallTimes& times);
 
 // "running", "descheduled (other threads had the CPU)", ...; `in_system_call` tells a blocking call
-// from a page fault.
-std::string_view NameOf(StallCause cause, bool in_system_call);
+// from a page fault, where it is known.
+std::string_view NameOf(StallCause cause, std::optional<bool> in_system_call);
 
 // "24.9ms on a CPU, 0.1ms waiting for one, 0ms blocked".
 std::string Describe(const StallTimes& times);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -28,12 +29,11 @@ std::string Demangle(const char* name) {
   return absl::StrReplaceAll(result, {{" [clone .resume]", ""}, {" (.resume)", ""}});
 }
 
-// Without the folders that Bazel compiles in.
-std::string_view ShortPath(std::string_view path) {
-  for (const std::string_view prefix : {"/proc/self/cwd/", "./"}) {
-    if (path.substr(0, prefix.size()) == prefix) path.remove_prefix(prefix.size());
-  }
-  return path;
+// Without the folders that Bazel compiles in, and without detours.
+std::string ShortPath(std::string_view path) {
+  constexpr std::string_view kBazel = "/proc/self/cwd/";
+  if (path.substr(0, kBazel.size()) == kBazel) path.remove_prefix(kBazel.size());
+  return std::filesystem::path(path).lexically_normal().string();
 }
 
 // FILE:LINE of an address; empty when there is no line table. The units of compilation are asked one
@@ -47,8 +47,7 @@ std::string LineOf(Dwfl_Module* module, Dwarf_Addr address) {
     const char* const file = line != nullptr ? dwarf_linesrc(line, nullptr, nullptr) : nullptr;
     int number = 0;
     if (file == nullptr || dwarf_lineno(line, &number) != 0) return "";
-    const std::string_view path = ShortPath(file);
-    return absl::StrCat(absl::string_view(path.data(), path.size()), ":", number);
+    return absl::StrCat(ShortPath(file), ":", number);
   }
   return "";
 }
@@ -96,8 +95,8 @@ class Symbolizer::Session {
                           : absl::StrCat(function, " ", line);
     }
     Dwarf_Addr start = 0;
-    const char* const file = dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr,
-                                              nullptr, nullptr);
+    const char* const file =
+        dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr, nullptr, nullptr);
     const std::string place = absl::StrCat(file, "+0x", absl::Hex(address - start));
     return line.empty() ? place : absl::StrCat(place, " ", line);
   }

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdint>
+#include <algorithm>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -36,13 +36,16 @@ std::optional<int64_t> NumberAfter(std::string_view text, std::string_view key) 
 
 ThreadUsage::~ThreadUsage() {
   if (schedstat_ >= 0) ::close(schedstat_);
+  if (stat_ >= 0) ::close(stat_);
 }
 
 void ThreadUsage::OpenForThisThread() {
   PELTON_CHECK(schedstat_ < 0) << "opened twice";
   PELTON_CHECK(::pthread_getcpuclockid(::pthread_self(), &clock_) == 0);
-  const std::string path = absl::StrCat("/proc/self/task/", ::gettid(), "/schedstat");
-  schedstat_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);  // a kernel may be built without it
+  const std::string folder = absl::StrCat("/proc/self/task/", ::gettid());
+  stat_ = ::open((folder + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
+  // A kernel may be built without it.
+  schedstat_ = ::open((folder + "/schedstat").c_str(), O_RDONLY | O_CLOEXEC);
 }
 
 ThreadUsage::Times ThreadUsage::Read() const {
@@ -60,6 +63,14 @@ ThreadUsage::Times ThreadUsage::Read() const {
     times.waiting = absl::Nanoseconds(waiting);
   }
   return times;
+}
+
+bool ThreadUsage::IsRunnable() const {
+  char buffer[1024];
+  // ID (NAME) STATE ...; the name may hold anything.
+  const std::string_view text = Reread(stat_, buffer);
+  const size_t name_end = text.rfind(')');
+  return name_end != text.npos && text.substr(name_end, 3) == ") R";
 }
 
 ThrottledTime::ThrottledTime(const std::string& root) {

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,10 +40,14 @@ class ThreadUsage {
   // Reads the times; zero once the thread has ended. REQUIRES: opened. COST: two system calls,
   // about 2 µs.
   Times Read() const;
+  // Whether the thread is on a CPU or waits for one, rather than for an event. REQUIRES: opened.
+  // COST: a system call, about 5 µs.
+  bool IsRunnable() const;
 
  private:
   clockid_t clock_ = CLOCK_THREAD_CPUTIME_ID;
   int schedstat_ = -1;
+  int stat_ = -1;
 };
 
 class ThrottledTime {

@@ -74,6 +74,25 @@ TEST_F(ShardLoopTest, ATurnRunsTasksThenTimersThenIo) {
   EXPECT_TRUE(driver_.waits.empty()) << "there was always something to do";
 }
 
+TEST_F(ShardLoopTest, TellsTheStallDetectorOfItsTurnsAndOfIdleness) {
+  StallBell bell;
+  StallDetector detector(absl::Milliseconds(25), bell);
+  detector.Attach(shard_.scheduler());
+  shard_.set_stall_detector(&detector);
+  bool idleness_is_no_stall = false;
+  Run([&](Shard&) -> Task<absl::Status> {
+    PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Seconds(1)));
+    idleness_is_no_stall = detector.stall() == nullptr;
+    clock_.Advance(absl::Milliseconds(100));  // what a long computation does
+    co_return absl::OkStatus();
+  });
+  EXPECT_TRUE(idleness_is_no_stall);
+  ASSERT_NE(detector.stall(), nullptr);
+  EXPECT_GE(detector.ended_at() - detector.stall()->turn, 100'000'000);
+  EXPECT_LT(detector.ended_at() - detector.stall()->turn, 200'000'000);
+  detector.Detach();
+}
+
 TEST_F(ShardLoopTest, SleepsUntilTheNextTimer) {
   Run([](Shard&) -> Task<absl::Status> { co_return co_await SleepFor(absl::Seconds(1)); });
   EXPECT_GE(clock_.Now() - Timestamp(), absl::Seconds(1));
