@@ -73,6 +73,7 @@ void RunShard(Shard& shard, D& driver, int64_t spin_ns, Wake&& wake, WakeAll&& w
     if (spin_cycles > 0 && Spin(shard, driver, spin_cycles)) continue;
     Sleep(shard, driver, WaitLimit(shard));
   }
+  shard.BeginIdle();
   wake_all();
 }
 

@@ -30,7 +30,9 @@ size_t ReadMemorySafely(uintptr_t address, void* to, size_t length) {
     at += part;
   }
   const iovec copy = {.iov_base = to, .iov_len = length};
-  const long copied = ::syscall(SYS_process_vm_readv, ::getpid(), &copy, 1, pages, count, 0);
+  // Not by its function, which sanitizers replace. Its arguments are words.
+  const long copied =
+      ::syscall(SYS_process_vm_readv, long{::getpid()}, &copy, 1UL, pages, count, 0UL);
   return copied > 0 ? static_cast<size_t>(copied) : 0;
 }
 

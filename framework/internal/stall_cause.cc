@@ -50,10 +50,10 @@ std::string Describe(const StallTimes& times) {
 }
 
 std::string FormatBriefly(absl::Duration duration) {
-  for (const absl::Duration unit : {absl::Seconds(1), absl::Milliseconds(1)}) {
-    if (duration >= unit * 10) return absl::FormatDuration(absl::Trunc(duration, unit / 10));
-  }
-  return absl::FormatDuration(absl::Trunc(duration, absl::Microseconds(10)));
+  const absl::Duration grain = duration >= absl::Seconds(1)        ? absl::Milliseconds(10)
+                               : duration >= absl::Milliseconds(1) ? absl::Microseconds(100)
+                                                                   : absl::Microseconds(1);
+  return absl::FormatDuration(absl::Trunc(duration, grain));
 }
 
 }  // namespace pelton

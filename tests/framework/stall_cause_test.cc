@@ -61,9 +61,9 @@ TEST(StallCauseTest, DescribesWhereTheTimeWent) {
 
 TEST(StallCauseTest, DurationsHaveThreeDigitsOrSo) {
   EXPECT_EQ(FormatBriefly(absl::Nanoseconds(100'345'678)), "100.3ms");
-  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(12'345'678'901)), "12.3s");
-  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(1'345'678)), "1.34ms");
-  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(1'345'678'901)), "1345.6ms");
+  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(12'345'678'901)), "12.34s");
+  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(1'345'678)), "1.3ms");
+  EXPECT_EQ(FormatBriefly(absl::Nanoseconds(1'345'678'901)), "1.34s");
   EXPECT_EQ(FormatBriefly(absl::ZeroDuration()), "0");
 }
 

@@ -32,6 +32,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr absl::Duration kStall = absl::Milliseconds(100);
 
@@ -77,7 +78,7 @@ Task<void> Handle(absl::Duration duration) {
   co_return;
 }
 
-constexpr int kHandleAwaitedAt = __LINE__ + 2;
+constexpr int kHandleAwaitedAt = __LINE__ + 1;
 [[gnu::noinline]] Task<void> Serve(absl::Duration duration) { co_await Handle(duration); }
 
 TEST_P(StallReporterTest, ASpinIsReportedOnceWithItsLineAndTheAwaitsAboveIt) {
@@ -282,7 +283,7 @@ TEST(StallReporterLimitTest, EveryStallIsReportedOrCountedInALaterReport) {
   }
   int stalls = 0;
   for (const std::string& report : written) {
-    EXPECT_THAT(report, HasSubstr("outside of tasks"));
+    EXPECT_THAT(report, StartsWith("shard 0 stalled: a turn took "));
     ++stalls;
     const size_t end = report.find(" stalls of this shard before it were not reported");
     if (end == report.npos) continue;

@@ -1,0 +1,176 @@
+// What preemption costs and how exact it is: a preemption point that is not due, and how late after
+// the time quota a tight loop of ready awaits gives way.
+//
+// Instructions: valgrind --tool=callgrind preemption_benchmark --instructions=1000000 prints nothing
+// but its count; the difference to --instructions=0, divided, is what a point takes.
+
+#include <benchmark/benchmark.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "alloc/frame_pool.h"
+#include "framework/base/check.h"
+#include "sched/clock.h"
+#include "sched/cycle_counter.h"
+#include "sched/preemption.h"
+#include "sched/scheduler.h"
+#include "sched/task.h"
+#include "sched/task_scope.h"
+
+namespace pelton {
+namespace {
+
+constexpr absl::Duration kQuota = absl::Microseconds(500);
+
+// A shard's worth of scheduling on this thread, on the real clock.
+class BenchmarkShard {
+ public:
+  explicit BenchmarkShard(const Scheduler::Options& options = {.time_quota = kQuota})
+      : scheduler_(clock_, options), binding_(&scheduler_, &frames_) {
+    scope_.emplace(&scheduler_.root(), TaskScope::Options{});
+  }
+
+  void Spawn(Task<void> task) { scope_->Spawn(std::move(task)); }
+  bool live() const { return scope_->live() > 0; }
+  // Returns for how long the turn ran tasks, in nanoseconds.
+  int64_t Turn() {
+    const uint64_t begin = CycleCounter::Now();
+    scheduler_.BeginTurn();
+    scheduler_.RunReady();
+    return CycleCounter::ToNanoseconds(CycleCounter::Now() - begin);
+  }
+  void Run(Task<void> task) {
+    Spawn(std::move(task));
+    while (live()) Turn();
+  }
+
+ private:
+  FramePool frames_;
+  const MonotonicClock clock_;
+  Scheduler scheduler_;
+  SchedulerBinding binding_;
+  std::optional<TaskScope> scope_;
+};
+
+// The check alone, as awaiters inline it. Every 16th reads the cycle counter, which is counted in.
+void BM_PreemptionPoint_Check(benchmark::State& state) {
+  BenchmarkShard shard({.time_quota = absl::Hours(1)});
+  Scheduler& scheduler = *Scheduler::Current();
+  for (auto _ : state) benchmark::DoNotOptimize(scheduler.Due());
+}
+BENCHMARK(BM_PreemptionPoint_Check);
+
+Task<void> PassPoints(benchmark::State& state) {
+  for (auto _ : state) co_await PreemptionPoint();
+}
+
+// In a coroutine: the await, and giving way once in 256.
+void BM_PreemptionPoint_InATask(benchmark::State& state) {
+  BenchmarkShard shard;
+  shard.Run(PassPoints(state));
+}
+BENCHMARK(BM_PreemptionPoint_InATask);
+
+[[gnu::noinline]] Task<int> Ready() { co_return 1; }
+
+Task<void> AwaitReadyTasks(const bool* stop) {
+  while (!*stop) benchmark::DoNotOptimize(co_await Ready());
+}
+Task<void> AwaitPoints(const bool* stop) {
+  while (!*stop) co_await PreemptionPoint();
+}
+
+double Quantile(const std::vector<int64_t>& sorted, double part) {
+  return static_cast<double>(sorted[static_cast<size_t>(part * (sorted.size() - 1))]);
+}
+
+// How often the kernel has taken the CPU from this thread.
+int64_t TimesSwitchedOut() {
+  rusage usage;
+  PELTON_CHECK(::getrusage(RUSAGE_THREAD, &usage) == 0);
+  return usage.ru_nivcsw;
+}
+
+// How much later than its quota a turn of tasks that are always ready ends, in percent of the
+// quota. Turns in which the kernel gave the CPU to another thread are left out, and counted.
+void MeasureLateness(benchmark::State& state, Task<void> (*loop)(const bool*)) {
+  BenchmarkShard shard;
+  bool stop = false;
+  for (int64_t i = 0; i < state.range(0); ++i) shard.Spawn(loop(&stop));
+  shard.Turn();
+  std::vector<int64_t> late;
+  int64_t disturbed = 0;
+  for (auto _ : state) {
+    const int64_t switches = TimesSwitchedOut();
+    const int64_t lateness = shard.Turn() - kQuota / absl::Nanoseconds(1);
+    if (TimesSwitchedOut() == switches) {
+      late.push_back(lateness);
+    } else {
+      ++disturbed;
+    }
+  }
+  stop = true;
+  while (shard.live()) shard.Turn();
+  state.counters["left_out"] = static_cast<double>(disturbed);
+  if (late.empty()) return;
+  std::sort(late.begin(), late.end());
+  const double quota = static_cast<double>(kQuota / absl::Nanoseconds(1));
+  for (const auto& [name, part] : {std::pair<const char*, double>{"p0", 0.0},
+                                   {"p50", 0.5},
+                                   {"p90", 0.9},
+                                   {"p99", 0.99},
+                                   {"p100", 1.0}}) {
+    state.counters[std::string("late_%_") + name] = 100 * Quantile(late, part) / quota;
+  }
+  const auto within = std::upper_bound(late.begin(), late.end(), static_cast<int64_t>(quota / 10));
+  state.counters["within_10%_of_turns_%"] =
+      100.0 * static_cast<double>(within - late.begin()) / static_cast<double>(late.size());
+}
+
+void BM_QuotaLateness_ReadyTasks(benchmark::State& state) {
+  MeasureLateness(state, &AwaitReadyTasks);
+}
+BENCHMARK(BM_QuotaLateness_ReadyTasks)->Arg(1)->Arg(100)->Unit(benchmark::kMicrosecond);
+
+void BM_QuotaLateness_PreemptionPoints(benchmark::State& state) {
+  MeasureLateness(state, &AwaitPoints);
+}
+BENCHMARK(BM_QuotaLateness_PreemptionPoints)->Arg(1)->Arg(100)->Unit(benchmark::kMicrosecond);
+
+// Passes that many points outside of Google Benchmark, for callgrind. The quota never ends: under
+// valgrind time passes fast.
+int PassPointsForCallgrind(uint64_t points) {
+  BenchmarkShard shard({.time_quota = absl::Hours(1)});
+  Scheduler& scheduler = *Scheduler::Current();
+  uint64_t due = 0;
+  for (uint64_t i = 0; i < points; ++i) {
+    bool is_due = scheduler.Due();
+    benchmark::DoNotOptimize(is_due);
+    due += is_due;
+  }
+  benchmark::DoNotOptimize(due);
+  return 0;
+}
+
+}  // namespace
+}  // namespace pelton
+
+int main(int argc, char** argv) {
+  constexpr std::string_view kInstructions = "--instructions=";
+  if (argc == 2 && std::string_view(argv[1]).substr(0, kInstructions.size()) == kInstructions) {
+    return pelton::PassPointsForCallgrind(
+        std::strtoull(argv[1] + kInstructions.size(), nullptr, 10));
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
