@@ -1,8 +1,8 @@
 // What preemption costs and how exact it is: a preemption point that is not due, and how late after
 // the time quota a tight loop of ready awaits gives way.
 //
-// Instructions: valgrind --tool=callgrind preemption_benchmark --instructions=1000000 prints nothing
-// but its count; the difference to --instructions=0, divided, is what a point takes.
+// Instructions: run it as `valgrind --tool=callgrind preemption_benchmark --points=1000000`, and with
+// --points=0; the difference of what is collected, divided, is what a point takes.
 
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
@@ -60,24 +60,17 @@ class BenchmarkShard {
   std::optional<TaskScope> scope_;
 };
 
-// The check alone, as awaiters inline it. Every 16th reads the cycle counter, which is counted in.
-void BM_PreemptionPoint_Check(benchmark::State& state) {
-  BenchmarkShard shard({.time_quota = absl::Hours(1)});
-  Scheduler& scheduler = *Scheduler::Current();
-  for (auto _ : state) benchmark::DoNotOptimize(scheduler.Due());
-}
-BENCHMARK(BM_PreemptionPoint_Check);
-
 Task<void> PassPoints(benchmark::State& state) {
   for (auto _ : state) co_await PreemptionPoint();
 }
 
-// In a coroutine: the await, and giving way once in 256.
-void BM_PreemptionPoint_InATask(benchmark::State& state) {
+// A point that is not due, as a task awaits it. A reading of the cycle counter every 16th time and
+// giving way every 256th are counted in.
+void BM_PreemptionPoint(benchmark::State& state) {
   BenchmarkShard shard;
   shard.Run(PassPoints(state));
 }
-BENCHMARK(BM_PreemptionPoint_InATask);
+BENCHMARK(BM_PreemptionPoint);
 
 [[gnu::noinline]] Task<int> Ready() { co_return 1; }
 
@@ -145,29 +138,19 @@ void BM_QuotaLateness_PreemptionPoints(benchmark::State& state) {
 }
 BENCHMARK(BM_QuotaLateness_PreemptionPoints)->Arg(1)->Arg(100)->Unit(benchmark::kMicrosecond);
 
-// Passes that many points outside of Google Benchmark, for callgrind. The quota never ends: under
-// valgrind time passes fast.
-int PassPointsForCallgrind(uint64_t points) {
-  BenchmarkShard shard({.time_quota = absl::Hours(1)});
-  Scheduler& scheduler = *Scheduler::Current();
-  uint64_t due = 0;
-  for (uint64_t i = 0; i < points; ++i) {
-    bool is_due = scheduler.Due();
-    benchmark::DoNotOptimize(is_due);
-    due += is_due;
-  }
-  benchmark::DoNotOptimize(due);
-  return 0;
+Task<void> PassPointsForCallgrind(uint64_t points) {
+  for (uint64_t i = 0; i < points; ++i) co_await PreemptionPoint();
 }
 
 }  // namespace
 }  // namespace pelton
 
 int main(int argc, char** argv) {
-  constexpr std::string_view kInstructions = "--instructions=";
-  if (argc == 2 && std::string_view(argv[1]).substr(0, kInstructions.size()) == kInstructions) {
-    return pelton::PassPointsForCallgrind(
-        std::strtoull(argv[1] + kInstructions.size(), nullptr, 10));
+  constexpr std::string_view kPoints = "--points=";
+  if (argc == 2 && std::string_view(argv[1]).substr(0, kPoints.size()) == kPoints) {
+    pelton::BenchmarkShard shard;
+    shard.Run(pelton::PassPointsForCallgrind(std::strtoull(argv[1] + kPoints.size(), nullptr, 10)));
+    return 0;
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

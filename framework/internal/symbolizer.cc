@@ -36,9 +36,52 @@ std::string ShortPath(std::string_view path) {
   return std::filesystem::path(path).lexically_normal().string();
 }
 
-// FILE:LINE of an address; empty when there is no line table. The units of compilation are asked one
-// by one: clang writes no table of which of them holds an address.
-std::string LineOf(Dwfl_Module* module, Dwarf_Addr address) {
+// A place in the source. The function's name is there when it was inlined into that of the next place.
+struct Place {
+  std::string inlined_function;
+  std::string line;  // FILE:LINE
+};
+
+// Collects the inlined functions whose code `address` lies in, from the outside in.
+void CollectInlined(Dwarf_Die* parent, Dwarf_Addr address, std::vector<Dwarf_Die>* inlined) {
+  Dwarf_Die die;
+  for (int end = dwarf_child(parent, &die); end == 0; end = dwarf_siblingof(&die, &die)) {
+    const int tag = dwarf_tag(&die);
+    if (tag == DW_TAG_namespace) CollectInlined(&die, address, inlined);
+    if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block)
+      continue;
+    if (dwarf_haspc(&die, address) != 1) continue;
+    if (tag == DW_TAG_inlined_subroutine) inlined->push_back(die);
+    CollectInlined(&die, address, inlined);
+    return;
+  }
+}
+
+// Adds where each function that was inlined at `address` was called, from the inside out.
+void AddInlined(Dwarf_Die* unit, Dwarf_Addr address, std::vector<Place>* places) {
+  std::vector<Dwarf_Die> inlined;
+  CollectInlined(unit, address, &inlined);
+  Dwarf_Files* files = nullptr;
+  size_t count = 0;
+  if (dwarf_getsrcfiles(unit, &files, &count) != 0) return;
+  for (auto call = inlined.rbegin(); call != inlined.rend(); ++call) {
+    Dwarf_Attribute attribute;
+    Dwarf_Word file = 0;
+    Dwarf_Word line = 0;
+    dwarf_formudata(dwarf_attr(&*call, DW_AT_call_file, &attribute), &file);
+    dwarf_formudata(dwarf_attr(&*call, DW_AT_call_line, &attribute), &line);
+    const char* const path = dwarf_filesrc(files, file, nullptr, nullptr);
+    const char* const name = dwarf_diename(&*call);
+    if (path == nullptr || name == nullptr) return;
+    places->back().inlined_function = name;
+    places->push_back({"", absl::StrCat(ShortPath(path), ":", line)});
+  }
+}
+
+// The places of an address, innermost first; none when there is no line table. The units of
+// compilation are asked one by one: clang writes no table of which of them holds an address.
+std::vector<Place> PlacesOf(Dwfl_Module* module, Dwarf_Addr address) {
+  std::vector<Place> places;
   Dwarf_Addr bias = 0;
   for (Dwarf_Die* unit = dwfl_module_nextcu(module, nullptr, &bias); unit != nullptr;
        unit = dwfl_module_nextcu(module, unit, &bias)) {
@@ -46,10 +89,12 @@ std::string LineOf(Dwfl_Module* module, Dwarf_Addr address) {
     Dwarf_Line* const line = dwarf_getsrc_die(unit, address - bias);
     const char* const file = line != nullptr ? dwarf_linesrc(line, nullptr, nullptr) : nullptr;
     int number = 0;
-    if (file == nullptr || dwarf_lineno(line, &number) != 0) return "";
-    return absl::StrCat(ShortPath(file), ":", number);
+    if (file == nullptr || dwarf_lineno(line, &number) != 0) break;
+    places.push_back({"", absl::StrCat(ShortPath(file), ":", number)});
+    AddInlined(unit, address - bias, &places);
+    break;
   }
-  return "";
+  return places;
 }
 
 }  // namespace
@@ -84,21 +129,28 @@ class Symbolizer::Session {
   std::string DescribeAddress(Dwarf_Addr address) {
     Dwfl_Module* const module = dwfl_ != nullptr ? dwfl_addrmodule(dwfl_, address) : nullptr;
     if (module == nullptr) return absl::StrCat("0x", absl::Hex(address));
+    std::string text;
+    std::string line;
+    for (const Place& place : PlacesOf(module, address)) {
+      line = place.line;
+      if (place.inlined_function.empty()) break;
+      absl::StrAppend(&text, place.inlined_function, " ", line, ", inlined into ");
+    }
     GElf_Off offset = 0;
     GElf_Sym symbol;
     const char* const name =
         dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
-    const std::string line = LineOf(module, address);
     if (name != nullptr) {
-      const std::string function = Demangle(name);
-      return line.empty() ? absl::StrCat(function, "+0x", absl::Hex(offset))
-                          : absl::StrCat(function, " ", line);
+      absl::StrAppend(&text, Demangle(name));
+    } else {
+      Dwarf_Addr start = 0;
+      const char* const file =
+          dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr, nullptr, nullptr);
+      absl::StrAppend(&text, file);
+      offset = address - start;
     }
-    Dwarf_Addr start = 0;
-    const char* const file =
-        dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr, nullptr, nullptr);
-    const std::string place = absl::StrCat(file, "+0x", absl::Hex(address - start));
-    return line.empty() ? place : absl::StrCat(place, " ", line);
+    return line.empty() ? absl::StrCat(text, "+0x", absl::Hex(offset))
+                        : absl::StrCat(text, " ", line);
   }
 
  private:

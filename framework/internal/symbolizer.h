@@ -30,7 +30,8 @@ class Symbolizer {
   Symbolizer(const Symbolizer&) = delete;
   Symbolizer& operator=(const Symbolizer&) = delete;
 
-  // The frames of `stack`, innermost first: "FUNCTION FILE:LINE" each. There is one at least.
+  // The frames of `stack`, innermost first: "FUNCTION FILE:LINE" each, with "INLINED FILE:LINE,
+  // inlined into " before it for code of inlined functions. There is one at least.
   std::vector<std::string> Describe(const NativeStack& stack);
   // The same of a single address, which lies in the instruction that is meant.
   std::string Describe(uintptr_t address);

@@ -32,6 +32,17 @@ constexpr int kInnerLine = __LINE__ + 2;
 }
 constexpr int kOuterLine = __LINE__ - 3;
 
+constexpr int kInlinedLine = __LINE__ + 2;
+[[gnu::always_inline]] inline void CapturesInline(NativeStack* stack) {
+  CaptureHere(stack);
+  asm volatile("");
+}
+[[gnu::noinline]] void CallsInlined(NativeStack* stack) {
+  CapturesInline(stack);
+  asm volatile("");
+}
+constexpr int kCallOfInlinedLine = __LINE__ - 3;
+
 std::string Here(int line) { return absl::StrCat("tests/framework/symbolizer_test.cc:", line); }
 
 TEST(SymbolizerTest, UnwindsAStackToFunctionsAndLines) {
@@ -47,6 +58,17 @@ TEST(SymbolizerTest, UnwindsAStackToFunctionsAndLines) {
     EXPECT_THAT(frames[1], HasSubstr(Here(kOuterLine)));
     EXPECT_THAT(frames[2], HasSubstr("UnwindsAStackToFunctionsAndLines"));
   }
+}
+
+TEST(SymbolizerTest, NamesInlinedFunctionsAndWhereTheyWereCalled) {
+  const auto stack = std::make_unique<NativeStack>();
+  CallsInlined(stack.get());
+  const std::vector<std::string> frames = Symbolizer().Describe(*stack);
+  ASSERT_GE(frames.size(), 2u);
+  EXPECT_THAT(frames[1], HasSubstr(absl::StrCat("CapturesInline ", Here(kInlinedLine))));
+  EXPECT_THAT(frames[1], HasSubstr("inlined into "));
+  EXPECT_THAT(frames[1], HasSubstr(absl::StrCat("CallsInlined(pelton::NativeStack*) ",
+                                                Here(kCallOfInlinedLine))));
 }
 
 const std::vector<std::string>* frames_of_comparison = nullptr;
