@@ -37,9 +37,10 @@ ABSL_FLAG(int, blocking_threads, 16,
           "at most so many threads for calls that block, shared by all shards");
 ABSL_FLAG(int, blocking_queue, 1024,
           "how many such calls may wait for a thread before more are held back or refused");
-ABSL_FLAG(absl::Duration, stall_threshold, absl::Milliseconds(25),
-          "how long a turn of a shard's loop may take before it is reported with its backtraces; 0: "
-          "no reports");
+ABSL_FLAG(
+    absl::Duration, stall_threshold, absl::Milliseconds(25),
+    "how long a turn of a shard's loop may take before it is reported with its backtraces; 0: "
+    "no reports");
 
 namespace pelton {
 namespace {
@@ -105,8 +106,7 @@ absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   if (options.stall_threshold != absl::ZeroDuration() &&
       (options.stall_threshold < absl::Milliseconds(1) ||
        options.stall_threshold > absl::Hours(1))) {
-    return absl::InvalidArgumentError(
-        "--stall_threshold: expected 0 or a duration from 1ms to 1h");
+    return absl::InvalidArgumentError("--stall_threshold: expected 0 or a duration from 1ms to 1h");
   }
   PELTON_ASSIGN_OR_RETURN(CpuSources sources, SystemCpuSources());
   PELTON_ASSIGN_OR_RETURN(CpuLimits limits, ReadCpuLimits(sources));

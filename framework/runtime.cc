@@ -194,7 +194,7 @@ class ShardThreads {
   ShardGroup group_;
   StopControl* control_ = nullptr;
   StallReporter* stalls_ = nullptr;  // null: nobody watches
-  std::vector<D*> drivers_;  // written before ready_, read between it and ended_
+  std::vector<D*> drivers_;          // written before ready_, read between it and ended_
   // Of the shards' threads and the control thread, which wakes shards as well.
   std::barrier<> ready_;
   std::barrier<> ended_;

@@ -59,17 +59,19 @@ void AppendTasks(const Stall& stall, std::string* text) {
   absl::StrAppend(text, absl::StripTrailingAsciiWhitespace(tasks.str()));
 }
 
-// Starts a thread that no signal is delivered to.
-template <typename Function>
-std::thread StartWithoutSignals(Function function) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  PELTON_CHECK(::pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-  std::thread thread(std::move(function));
-  PELTON_CHECK(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
-  return thread;
-}
+// Keeps signals from the calling thread, and from those that it starts, as long as it lives.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    PELTON_CHECK(::pthread_sigmask(SIG_SETMASK, &all, &before_) == 0);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
 
 }  // namespace
 
@@ -124,7 +126,8 @@ StallReporter::StallReporter(uint32_t shards, const Options& options)
   for (uint32_t i = 0; i < shards; ++i) {
     watched_.push_back(std::make_unique<Watched>(ShardId(i), options, bell_));
   }
-  thread_ = StartWithoutSignals([this] { Watch(); });
+  const SignalsBlocked blocked;
+  thread_ = std::thread([this] { Watch(); });
 }
 
 StallReporter::~StallReporter() {
