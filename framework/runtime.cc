@@ -81,10 +81,15 @@ class ShardThreads {
     std::vector<std::thread> threads = StartThreads();
     if (threads.empty()) return group_.first_error();
     ready_.arrive_and_wait();
-    control->WaitUntilEnded([this](StopPhase phase) {
-      group_.RequestStop(phase);
-      WakeAll();
-    });
+    control->WaitUntilEnded(
+        [this](StopPhase phase) {
+          group_.RequestStop(phase);
+          WakeAll();
+        },
+        [this] {
+          group_.RequestDump();
+          WakeAll();
+        });
     // Its threads may be about to wake a shard.
     pool.reset();
     ended_.arrive_and_wait();

@@ -6,6 +6,8 @@
 // Stopping (SIGTERM, SIGINT): the shards stop accepting; waits for idle peers are interrupted a
 // moment later, so that a request which is on its way is still answered; everything that is left
 // when the grace period ends is cancelled. A second signal cancels at once.
+//
+// SIGQUIT makes every shard write its tasks to stderr (DumpTasks()), and changes nothing else.
 
 #ifndef PELTON_FRAMEWORK_RUNTIME_H_
 #define PELTON_FRAMEWORK_RUNTIME_H_

@@ -1,10 +1,12 @@
 #include "framework/shard.h"
 
 #include <exception>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "framework/base/check.h"
+#include "framework/base/log.h"
 #include "framework/foreign.h"
 #include "sched/backtrace.h"
 
@@ -77,12 +79,26 @@ void Shard::BeginTurn() {
   scheduler_.BeginTurn();
   if (stall_detector_ != nullptr) stall_detector_->BeginTurn(scheduler_.now());
   frames_.DrainRemote();
-  const StopPhase requested = group_.requested_stop();
-  if (requested == stop_seen_) [[likely]]
-    return;
-  stop_seen_ = requested;
-  scheduler_.root().Stop(requested, requested == StopPhase::kEverything ? StopReason::kCancelled
-                                                                        : StopReason::kDraining);
+  const uint32_t requests = group_.requests();
+  if (requests != requests_seen_) [[unlikely]]
+    Obey(requests);
+}
+
+void Shard::Obey(uint32_t requests) {
+  const StopPhase stop = ShardGroup::StopOf(requests);
+  const StopPhase stop_seen = ShardGroup::StopOf(requests_seen_);
+  // Beyond the stop phase, the word counts dumps.
+  const bool dump =
+      requests - static_cast<uint32_t>(stop) != requests_seen_ - static_cast<uint32_t>(stop_seen);
+  requests_seen_ = requests;
+  if (dump) {
+    std::ostringstream out;
+    DumpTasks(out, scheduler_);
+    LogLine(std::move(out).str());
+  }
+  if (stop == stop_seen) return;
+  scheduler_.root().Stop(
+      stop, stop == StopPhase::kEverything ? StopReason::kCancelled : StopReason::kDraining);
 }
 
 bool Shard::Finished(bool& changed) {

@@ -122,7 +122,7 @@ class Shard {
   // answer of Finished().
   bool HasArrivals() const {
     return mail_.HasArrivals() || !scheduler_.foreign_inbox().Empty() ||
-           group_.requested_stop() != stop_seen_ || GroupHasEnded();
+           group_.requests() != requests_seen_ || GroupHasEnded();
   }
   // Whether the service has ended on all shards and nothing here is left to do. Tells the group
   // when this shard comes to rest, so it must be asked once a turn. `changed` is set when the
@@ -130,6 +130,8 @@ class Shard {
   bool Finished(bool& changed);
 
  private:
+  // Obeys what the group was asked for.
+  PELTON_COLD void Obey(uint32_t requests);
   static Task<absl::Status> Serve(Shard& shard, ServeFunction serve);
 
   // Whether the group has come further since Finished() was asked, so that a shard about to sleep
@@ -151,7 +153,7 @@ class Shard {
   std::optional<TaskScope> service_;
   std::optional<TaskScope> visitors_;
   const std::shared_ptr<framework_internal::ForeignGate> gate_;
-  StopPhase stop_seen_ = StopPhase::kNone;
+  uint32_t requests_seen_ = 0;
   StallDetector* stall_detector_ = nullptr;
   bool service_ended_ = false;
   bool services_ended_seen_ = false;

@@ -6,9 +6,10 @@ ShardGroup::ShardGroup(uint32_t shards, io::ListenerRegistry::Announce announce,
     : exchange_(shards), listeners_(shards, announce, argument) {}
 
 void ShardGroup::RequestStop(StopPhase phase) {
-  uint8_t current = requested_stop_.load();
-  const uint8_t wanted = static_cast<uint8_t>(phase);
-  while (current < wanted && !requested_stop_.compare_exchange_weak(current, wanted)) {
+  uint32_t current = requests();
+  const auto wanted = static_cast<uint32_t>(phase);
+  while (current % kOneDump < wanted &&
+         !requests_.compare_exchange_weak(current, current - current % kOneDump + wanted)) {
   }
 }
 

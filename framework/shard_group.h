@@ -31,9 +31,13 @@ class ShardGroup {
 
   // Asks all shards to stop from `phase` on; they see it in their next turn. The caller wakes them.
   void RequestStop(StopPhase phase);
-  StopPhase requested_stop() const {
-    return static_cast<StopPhase>(requested_stop_.load(std::memory_order_acquire));
-  }
+  StopPhase requested_stop() const { return StopOf(requests()); }
+  // Asks all shards to write their tasks to stderr; they see it in their next turn. The caller wakes
+  // them.
+  void RequestDump() { requests_.fetch_add(kOneDump, std::memory_order_acq_rel); }
+  // Everything that was requested, in one word: it changes with every request.
+  uint32_t requests() const { return requests_.load(std::memory_order_acquire); }
+  static StopPhase StopOf(uint32_t requests) { return static_cast<StopPhase>(requests % kOneDump); }
 
   // Records that a shard's service has failed; the first error wins. Stops all shards.
   void Fail(const absl::Status& status);
@@ -75,12 +79,14 @@ class ShardGroup {
   }
 
  private:
+  static constexpr uint32_t kOneDump = 1 << 8;
+
   static constexpr uint64_t kClosed = uint64_t{1} << 63;
 
   MailExchange exchange_;
   io::ListenerRegistry listeners_;
   BlockingPool* blocking_pool_ = nullptr;
-  std::atomic<uint8_t> requested_stop_{0};
+  std::atomic<uint32_t> requests_{0};  // the stop phase, and the number of dumps above it
   std::atomic<uint32_t> services_{0};
   std::atomic<uint32_t> busy_{0};
   // Apart from what every shard reads in every turn.

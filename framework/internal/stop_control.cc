@@ -21,6 +21,8 @@ namespace {
 // How long after the request to stop idle peers are left alone: a request of theirs may be on its
 // way.
 constexpr absl::Duration kLongestIdleLinger = absl::Milliseconds(500);
+// How long shards have to write their tasks before the process ends.
+constexpr absl::Duration kDumpPatience = absl::Milliseconds(200);
 // poll(2) counts milliseconds in an int.
 constexpr absl::Duration kLongestPoll = absl::Hours(1);
 
@@ -36,6 +38,7 @@ absl::StatusOr<std::unique_ptr<StopControl>> StopControl::Create(absl::Duration 
   ::sigemptyset(&mask);
   ::sigaddset(&mask, SIGTERM);
   ::sigaddset(&mask, SIGINT);
+  ::sigaddset(&mask, SIGQUIT);
   const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return ErrnoToStatus(errno, "signalfd");
   const int events = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -61,16 +64,17 @@ StopControl::StopControl(int signals, int events, const sigset_t& previous,
 StopControl::~StopControl() {
   // A signal that came during the last moments asked for what has been done. Left pending, it would
   // kill the process now.
-  while (TakeSignal()) {
+  while (TakeSignal() != 0) {
   }
   ::close(signals_);
   ::close(events_);
   ::pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
 }
 
-bool StopControl::TakeSignal() {
+int StopControl::TakeSignal() {
   signalfd_siginfo info;
-  return ::read(signals_, &info, sizeof(info)) == sizeof(info);
+  if (::read(signals_, &info, sizeof(info)) != sizeof(info)) return 0;
+  return static_cast<int>(info.ssi_signo);
 }
 
 uint64_t StopControl::TakeEvents() {
@@ -80,7 +84,8 @@ uint64_t StopControl::TakeEvents() {
   return events;
 }
 
-void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_stop) {
+void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_stop,
+                                 const std::function<void()>& request_dump) {
   const MonotonicClock clock;
   StopPhase phase = StopPhase::kNone;
   Timestamp next = Timestamp::InfiniteFuture();  // when the next phase begins
@@ -110,18 +115,29 @@ void StopControl::WaitUntilEnded(const std::function<void(StopPhase)>& request_s
     if (events[0].revents != 0) {
       if (TakeEvents() >= kEndedEvent) return;
       if (phase != StopPhase::kEverything) enter(StopPhase::kEverything);
-    } else if (result > 0 && events[1].revents != 0 && TakeSignal()) {
+    } else if (const int signal = result > 0 && events[1].revents != 0 ? TakeSignal() : 0;
+               signal != 0) {
+      if (signal == SIGQUIT) {
+        request_dump();
+        continue;
+      }
       if (phase == StopPhase::kEverything) continue;  // does not put the end off
       enter(phase == StopPhase::kNone ? StopPhase::kAccepting : StopPhase::kEverything);
     } else if (!next.infinite() && clock.Now() >= next) {
-      if (phase == StopPhase::kEverything) {
-        LogLine(absl::StrCat("tasks did not end within ", absl::FormatDuration(give_up_after_),
-                             " of their cancellation; giving up"));
-        ::_exit(1);
-      }
+      if (phase == StopPhase::kEverything) GiveUp(request_dump);
       enter(phase == StopPhase::kAccepting ? StopPhase::kIdle : StopPhase::kEverything);
     }
   }
+}
+
+void StopControl::GiveUp(const std::function<void()>& request_dump) {
+  LogLine(absl::StrCat("tasks did not end within ", absl::FormatDuration(give_up_after_),
+                       " of their cancellation; giving up"));
+  request_dump();
+  // Shards that can still run a turn write their tasks meanwhile.
+  pollfd ended = {.fd = events_, .events = POLLIN};
+  (void)::poll(&ended, 1, static_cast<int>(absl::ToInt64Milliseconds(kDumpPatience)));
+  ::_exit(1);
 }
 
 void StopControl::Notify(uint64_t event) {

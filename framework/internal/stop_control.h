@@ -18,7 +18,7 @@ namespace pelton {
 
 class StopControl {
  public:
-  // Blocks SIGTERM and SIGINT in the calling thread, so in those that it starts from now on, and
+  // Blocks SIGTERM, SIGINT and SIGQUIT in the calling thread, so in those that it starts from now on, and
   // receives them itself. `grace_period` and `give_up_after` as in Runtime::Options.
   static absl::StatusOr<std::unique_ptr<StopControl>> Create(absl::Duration grace_period,
                                                              absl::Duration give_up_after);
@@ -27,10 +27,12 @@ class StopControl {
   StopControl(const StopControl&) = delete;
   StopControl& operator=(const StopControl&) = delete;
 
-  // Sleeps until ShardsEnded(). Calls request_stop(phase) as signals and the grace period demand.
-  // Ends the process with exit code 1 and a line on stderr when the shards have not ended
-  // `give_up_after` after everything was cancelled.
-  void WaitUntilEnded(const std::function<void(StopPhase)>& request_stop);
+  // Sleeps until ShardsEnded(). Calls request_stop(phase) as SIGTERM, SIGINT and the grace period
+  // demand, and request_dump() at SIGQUIT. Ends the process with exit code 1 and a line on stderr
+  // when the shards have not ended `give_up_after` after everything was cancelled; asks for a dump
+  // before.
+  void WaitUntilEnded(const std::function<void(StopPhase)>& request_stop,
+                      const std::function<void()>& request_dump);
 
   // All shards have ended. Any thread, once.
   void ShardsEnded();
@@ -42,7 +44,9 @@ class StopControl {
   StopControl(int signals, int events, const sigset_t& previous, absl::Duration grace_period,
               absl::Duration give_up_after);
 
-  bool TakeSignal();
+  // The signal that has come, or 0.
+  int TakeSignal();
+  [[noreturn]] void GiveUp(const std::function<void()>& request_dump);
   uint64_t TakeEvents();
   void Notify(uint64_t event);
 

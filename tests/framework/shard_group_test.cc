@@ -21,6 +21,20 @@ TEST_F(ShardGroupTest, ARequestToStopOnlyGoesForward) {
   EXPECT_EQ(group_.requested_stop(), StopPhase::kEverything);
 }
 
+TEST_F(ShardGroupTest, EveryRequestForADumpChangesTheRequestsAndNoStopPhase) {
+  const uint32_t before = group_.requests();
+  group_.RequestDump();
+  const uint32_t once = group_.requests();
+  EXPECT_NE(once, before);
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kNone);
+  group_.RequestStop(StopPhase::kIdle);
+  group_.RequestDump();
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kIdle);
+  group_.RequestStop(StopPhase::kAccepting);
+  EXPECT_EQ(group_.requested_stop(), StopPhase::kIdle);
+  EXPECT_NE(group_.requests(), once);
+}
+
 TEST_F(ShardGroupTest, TheFirstErrorWinsAndStopsEverything) {
   EXPECT_TRUE(group_.first_error().ok());
   group_.Fail(absl::NotFoundError("first"));

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -41,11 +42,13 @@ std::unique_ptr<StopControl> Create(absl::Duration grace_period) {
 std::vector<StopPhase> WaitUntil(StopControl& control, StopPhase last,
                                  const std::function<void(StopPhase)>& also = nullptr) {
   std::vector<StopPhase> requested;
-  control.WaitUntilEnded([&](StopPhase phase) {
-    requested.push_back(phase);
-    if (also) also(phase);
-    if (phase == last) control.ShardsEnded();
-  });
+  control.WaitUntilEnded(
+      [&](StopPhase phase) {
+        requested.push_back(phase);
+        if (also) also(phase);
+        if (phase == last) control.ShardsEnded();
+      },
+      [] {});
   return requested;
 }
 
@@ -68,14 +71,14 @@ TEST(StopControlTest, ReturnsWithoutAPhaseWhenTheShardsEndByThemselves) {
   const auto control = Create(absl::Seconds(1));
   control->ShardsEnded();
   int phases = 0;
-  control->WaitUntilEnded([&](StopPhase) { ++phases; });
+  control->WaitUntilEnded([&](StopPhase) { ++phases; }, [] {});
   EXPECT_EQ(phases, 0);
 }
 
 TEST(StopControlTest, IsWokenFromAnotherThread) {
   const auto control = Create(absl::Seconds(1));
   std::thread shard([&] { control->ShardsEnded(); });
-  control->WaitUntilEnded([](StopPhase) { ADD_FAILURE() << "nobody asked for a stop"; });
+  control->WaitUntilEnded([](StopPhase) { ADD_FAILURE() << "nobody asked for a stop"; }, [] {});
   shard.join();
 }
 
@@ -121,16 +124,18 @@ TEST(StopControlTest, FurtherSignalsChangeNothing) {
   Phases phases;
   std::thread shards;
   Send(SIGTERM);
-  control->WaitUntilEnded([&](StopPhase phase) {
-    phases.push_back(phase);
-    Send(SIGTERM);
-    if (phase != StopPhase::kEverything) return;
-    shards = std::thread([&] {
-      // Ends when the third one has been taken.
-      while (IsPending(SIGTERM)) std::this_thread::yield();
-      control->ShardsEnded();
-    });
-  });
+  control->WaitUntilEnded(
+      [&](StopPhase phase) {
+        phases.push_back(phase);
+        Send(SIGTERM);
+        if (phase != StopPhase::kEverything) return;
+        shards = std::thread([&] {
+          // Ends when the third one has been taken.
+          while (IsPending(SIGTERM)) std::this_thread::yield();
+          control->ShardsEnded();
+        });
+      },
+      [] {});
   shards.join();
   EXPECT_EQ(phases, (Phases{StopPhase::kAccepting, StopPhase::kEverything}));
 }
@@ -142,10 +147,33 @@ TEST(StopControlTest, AnErrorThatCancelledEverythingSkipsThePhasesBefore) {
   EXPECT_EQ(WaitUntil(*control, StopPhase::kEverything), Phases{StopPhase::kEverything});
 }
 
+TEST(StopControlTest, SigquitAsksForADumpAndStopsNothing) {
+  const auto control = Create(absl::Hours(1));
+  Send(SIGQUIT);
+  int dumps = 0;
+  control->WaitUntilEnded([](StopPhase) { ADD_FAILURE() << "nothing was to stop"; },
+                          [&] {
+                            ++dumps;
+                            control->ShardsEnded();
+                          });
+  EXPECT_EQ(dumps, 1);
+}
+
+TEST(StopControlDeathTest, AsksForADumpBeforeItGivesUp) {
+  EXPECT_EXIT(
+      {
+        absl::StatusOr<std::unique_ptr<StopControl>> control =
+            StopControl::Create(absl::ZeroDuration(), /*give_up_after=*/absl::Milliseconds(5));
+        Send(SIGTERM);
+        (*control)->WaitUntilEnded([](StopPhase) {}, [] { std::fputs("the dump\n", stderr); });
+      },
+      ::testing::ExitedWithCode(1), "giving up\nthe dump\n");
+}
+
 TEST(StopControlTest, ASignalOfTheLastMomentDoesNotKillTheProcess) {
   auto control = Create(absl::Seconds(1));
   control->ShardsEnded();
-  control->WaitUntilEnded([](StopPhase) {});
+  control->WaitUntilEnded([](StopPhase) {}, [] {});
   Send(SIGTERM);
   Send(SIGINT);
   control.reset();
@@ -158,7 +186,7 @@ TEST(StopControlDeathTest, GivesUpWhenCancelledTasksDoNotEnd) {
     absl::StatusOr<std::unique_ptr<StopControl>> control =
         StopControl::Create(absl::ZeroDuration(), /*give_up_after=*/absl::Milliseconds(5));
     ask(**control);
-    (*control)->WaitUntilEnded([](StopPhase) {});
+    (*control)->WaitUntilEnded([](StopPhase) {}, [] {});
   };
   EXPECT_EXIT(give_up([](StopControl&) { Send(SIGTERM); }), ::testing::ExitedWithCode(1),
               "tasks did not end within 5ms of their cancellation; giving up");

@@ -78,6 +78,9 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
+    def local_port(self):
+        return self.socket.getsockname()[1]
+
     def close(self):
         self.socket.close()
 

@@ -1,0 +1,29 @@
+"""SIGQUIT makes a service write its tasks to stderr, and nothing else."""
+
+import signal
+import unittest
+
+import service
+from http_client import Connection
+
+
+class DumpTest(unittest.TestCase):
+
+    def test_sigquit_shows_every_shard_and_serving_goes_on(self):
+        with service.Service("http_server") as server, Connection(server.address) as connection:
+            self.assertEqual(connection.ask().status, 200)
+            port = connection.local_port()
+            for _ in range(2):
+                server.process.send_signal(signal.SIGQUIT)
+            for shard in (0, 1):
+                self.assertIsNotNone(server.stderr.wait_for(rf"^shard {shard}$"))
+            self.assertIsNotNone(server.stderr.wait_for(
+                rf"^  task 0x[0-9a-f]+ \[main\] .* old, waits for input of descriptor \d+ from 127\.0\.0\.1:{port}$"))
+            self.assertIsNotNone(server.stderr.wait_for(r"^    at framework/examples/http_connection\.cc:\d+ in "))
+            self.assertIsNotNone(server.stderr.wait_for(r"^task 0x.* waits for a connection to 127\.0\.0\.1:\d+$"))
+            self.assertEqual(connection.ask().status, 200)
+            server.stop(self)
+
+
+if __name__ == "__main__":
+    unittest.main()
