@@ -5,7 +5,8 @@
 // The function is moved into the awaiting task's frame, and runs there in memory while its task
 // runs on the other shard, so what it captures by value needs no copy and what it captures by
 // reference is the caller's: the caller does not run meanwhile. Its result is moved to the awaiting
-// task. An exception that leaves the task is rethrown at the await.
+// task. An exception that leaves the task is rethrown at the await; DescribeException() tells here,
+// too, where it was thrown there.
 //
 // The remote task inherits the awaiting task's deadline, and is stopped from the beginning when
 // that one is stopped already. Cancelling the awaiting task later sends a request to cancel after
@@ -17,7 +18,7 @@
 #ifndef PELTON_FRAMEWORK_ON_H_
 #define PELTON_FRAMEWORK_ON_H_
 
-#include <exception>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <type_traits>
@@ -28,6 +29,7 @@
 #include "framework/base/shard_id.h"
 #include "framework/mail.h"
 #include "framework/shard.h"
+#include "sched/backtrace.h"
 #include "sched/task.h"
 
 namespace pelton {
@@ -105,8 +107,8 @@ class OnAwaiter final : private RemoteCall {
     SendRequest(task.promise());
   }
   T await_resume() {
-    if (exception_) [[unlikely]]
-      std::rethrow_exception(exception_);
+    if (failure_ != nullptr) [[unlikely]]
+      failure_->Rethrow();
     if constexpr (!std::is_void_v<T>) return *std::move(result_);
   }
 
@@ -122,14 +124,14 @@ class OnAwaiter final : private RemoteCall {
         self->result_.emplace(co_await self->function_());
       }
     } catch (...) {
-      self->exception_ = std::current_exception();
+      self->failure_ = std::make_unique<sched_internal::TravellingException>();
     }
     self->SendReply();
   }
 
   Function function_;
   std::optional<Stored> result_;
-  std::exception_ptr exception_;
+  std::unique_ptr<sched_internal::TravellingException> failure_;
 };
 
 }  // namespace framework_internal

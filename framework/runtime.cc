@@ -145,8 +145,7 @@ class ShardThreads {
       const Shard::Binding binding(shard);
       shard.Start(serve_);
     } else {
-      group_.Fail(absl::Status(driver.status().code(),
-                               absl::StrCat("shard ", index, ": ", driver.status().message())));
+      group_.Fail(ShardId(index), driver.status());
     }
     // From here on every driver can be woken.
     ready_.arrive_and_wait();

@@ -61,10 +61,7 @@ Task<absl::Status> Shard::Serve(Shard& shard, ServeFunction serve) {
   // What a stop interrupted has not failed.
   const bool stopped = shard.scheduler_.root().StoppedFrom(StopPhase::kAccepting) &&
                        (absl::IsCancelled(status) || absl::IsUnavailable(status));
-  if (!status.ok() && !stopped) {
-    shard.group_.Fail(absl::Status(
-        status.code(), absl::StrCat("shard ", shard.id_.index(), ": ", status.message())));
-  }
+  if (!status.ok() && !stopped) shard.group_.Fail(shard.id_, status);
   co_return absl::OkStatus();
 }
 

@@ -1,5 +1,11 @@
 #include "framework/shard_group.h"
 
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
 namespace pelton {
 
 ShardGroup::ShardGroup(uint32_t shards, io::ListenerRegistry::Announce announce, void* argument)
@@ -13,10 +19,14 @@ void ShardGroup::RequestStop(StopPhase phase) {
   }
 }
 
-void ShardGroup::Fail(const absl::Status& status) {
+void ShardGroup::Fail(ShardId shard, const absl::Status& status) {
+  absl::Status error(status.code(), absl::StrCat("shard ", shard.index(), ": ", status.message()));
+  status.ForEachPayload([&error](absl::string_view type, const absl::Cord& payload) {
+    error.SetPayload(type, payload);
+  });
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (first_error_.ok()) first_error_ = status;
+    if (first_error_.ok()) first_error_ = std::move(error);
   }
   RequestStop(StopPhase::kEverything);
 }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "framework/base/cache_line.h"
 #include "framework/base/check.h"
+#include "framework/base/shard_id.h"
 #include "framework/mail.h"
 #include "io/listener_registry.h"
 #include "sched/task_context.h"
@@ -39,8 +40,9 @@ class ShardGroup {
   uint32_t requests() const { return requests_.load(std::memory_order_acquire); }
   static StopPhase StopOf(uint32_t requests) { return static_cast<StopPhase>(requests % kOneDump); }
 
-  // Records that a shard's service has failed; the first error wins. Stops all shards.
-  void Fail(const absl::Status& status);
+  // Records that `shard`, which the message then names, has failed; the first error wins. Stops all
+  // shards.
+  void Fail(ShardId shard, const absl::Status& status);
   absl::Status first_error();
 
   // The threads that shards may block. Set by the runtime before its shards run, and theirs until

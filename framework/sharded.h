@@ -3,14 +3,17 @@
 //   Sharded<Store> store;
 //   PELTON_CO_RETURN_IF_ERROR(co_await store.Start(capacity));                  // once, from one shard
 //   auto value = co_await store.Invoke(OwnerOf(key), &Store::Get, key);         // from any shard
+//   PELTON_CO_RETURN_IF_ERROR(co_await store.InvokeOnAll(&Store::Flush));       // on all shards at once
 //   co_await store.Stop();                                                      // before it is destroyed
 //
 // T is constructed as T(arguments...), on its shard. If it has `Task<absl::Status> Start()`, that
 // is awaited after all shards have constructed theirs, in the order of the shards; if it has
 // `Task<void> Stop()`, that is awaited in the opposite order.
 //
-// Shard affinity: Start() and Stop() from one task; Local() and Invoke() from any shard between
-// them. Each instance is touched on its own shard alone.
+// What all instances answer is put together by MapReduce(); see map_reduce.h.
+//
+// Shard affinity: Start() and Stop() from one task; Local(), Invoke() and InvokeOnAll() from any
+// shard between them. Each instance is touched on its own shard alone.
 
 #ifndef PELTON_FRAMEWORK_SHARDED_H_
 #define PELTON_FRAMEWORK_SHARDED_H_
@@ -18,18 +21,60 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <ranges>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "framework/base/cache_line.h"
 #include "framework/base/check.h"
 #include "framework/base/status.h"
 #include "framework/on.h"
 #include "framework/shard.h"
 #include "sched/task.h"
+#include "sched/when_range.h"
 
 namespace pelton {
+
+namespace framework_internal {
+
+// What a call on all shards yields, given what it yields on one.
+template <typename T>
+struct ResultOfAll {
+  using type = std::vector<T>;
+};
+template <typename T>
+struct ResultOfAll<absl::StatusOr<T>> {
+  using type = absl::StatusOr<std::vector<T>>;
+};
+template <typename T>
+  requires std::is_void_v<T> || std::is_same_v<T, absl::Status>
+struct ResultOfAll<T> {
+  using type = T;
+};
+
+// Whether a result of type T may be an error.
+template <typename T>
+inline constexpr bool kMayFail = std::is_same_v<T, absl::Status>;
+template <typename T>
+inline constexpr bool kMayFail<absl::StatusOr<T>> = true;
+
+// What a task yields; a plain result as it is.
+template <typename Returned>
+struct ResultOfCall {
+  using type = Returned;
+};
+template <AnyTask Returned>
+struct ResultOfCall<Returned> {
+  using type = typename Returned::value_type;
+};
+template <typename T, typename Member, typename... Arguments>
+using ResultOfMember =
+    typename ResultOfCall<std::invoke_result_t<Member, T&, Arguments...>>::type;
+
+}  // namespace framework_internal
 
 template <typename T>
 class Sharded {
@@ -102,6 +147,34 @@ class Sharded {
         return CallPlain<Returned>(object, member, std::move(arguments)...);
       }
     });
+  }
+
+  // Invokes copies of `member` with copies of `arguments` on all shards at once, and yields when the
+  // last one has ended. When they yield an absl::Status or absl::StatusOr, the first error cancels
+  // those that still run and is the result; otherwise the results are in the order of the shards:
+  //
+  //   void -> void    absl::Status -> absl::Status    V -> std::vector<V>
+  //   absl::StatusOr<V> -> absl::StatusOr<std::vector<V>>
+  //
+  // An exception cancels the others, too, and is rethrown. Cancelling the awaiting task cancels all.
+  // COST: an On() and a frame for each shard, and a vector.
+  template <typename Member, typename... Arguments>
+  Task<typename framework_internal::ResultOfAll<
+      framework_internal::ResultOfMember<T, Member, Arguments...>>::type>
+  InvokeOnAll(Member member, Arguments... arguments) {
+    PELTON_CHECK(!instances_.empty()) << "InvokeOnAll() of a Sharded that is not started";
+    using Result = framework_internal::ResultOfMember<T, Member, Arguments...>;
+    const auto invoke = [&](uint32_t shard) {
+      return Invoke(ShardId(shard), member, arguments...);
+    };
+    const auto shards = std::views::iota(uint32_t{0}, static_cast<uint32_t>(instances_.size()));
+    if constexpr (std::is_void_v<Result>) {
+      co_await WhenAll(shards, invoke);
+    } else if constexpr (framework_internal::kMayFail<Result>) {
+      co_return co_await WhenAll(FailFast(), shards, invoke);
+    } else {
+      co_return co_await WhenAll(shards, invoke);
+    }
   }
 
  private:

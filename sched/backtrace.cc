@@ -1,5 +1,6 @@
 #include "sched/backtrace.h"
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <sstream>
@@ -69,13 +70,7 @@ void Backtrace::AddChain(PromiseBase* leaf, bool running) {
 
 void Backtrace::AddSpawners(const TaskContext* flow) {
   // What is beyond another shard's task cannot be read from here.
-  const auto crossed = [this] {
-    for (const Frame& frame : frames()) {
-      if (frame.link_to_caller == Frame::Link::kOtherShard) return true;
-    }
-    return false;
-  };
-  if (crossed()) return;
+  if (CountCrossings() > 0) return;
   for (flow = SpawnerOf(flow); flow != nullptr && !truncated_; flow = SpawnerOf(flow)) {
     const TaskContext& active = sched_internal::ActiveContext(*flow);
     if (active.state() != TaskContext::State::kReady &&
@@ -84,8 +79,13 @@ void Backtrace::AddSpawners(const TaskContext* flow) {
     }
     if (size_ > 0) frames_[size_ - 1].link_to_caller = Frame::Link::kSpawn;
     AddChain(active.leaf(), /*running=*/false);
-    if (crossed()) return;
+    if (CountCrossings() > 0) return;
   }
+}
+
+size_t Backtrace::CountCrossings() const {
+  return static_cast<size_t>(std::ranges::count(frames(), Frame::Link::kOtherShard,
+                                                &Frame::link_to_caller));
 }
 
 Backtrace Backtrace::OfRunningTask(Scheduler& scheduler) {
@@ -198,8 +198,17 @@ void DumpTasks(std::ostream& out, Scheduler& scheduler) {
 
 void sched_internal::ExceptionTraces::Record(const std::exception_ptr& exception,
                                              Scheduler& scheduler) {
-  if (Find(exception) != nullptr) return;
-  entries_[next_] = {exception, Backtrace::OfRunningTask(scheduler)};
+  if (Find(exception) == nullptr) Record(exception, Backtrace::OfRunningTask(scheduler));
+}
+
+void sched_internal::ExceptionTraces::Record(const std::exception_ptr& exception,
+                                             const Backtrace& trace) {
+  for (Entry& entry : entries_) {
+    if (entry.exception != exception) continue;
+    entry.trace = trace;
+    return;
+  }
+  entries_[next_] = {exception, trace};
   next_ = (next_ + 1) % entries_.size();
 }
 
@@ -213,6 +222,38 @@ const Backtrace* sched_internal::ExceptionTraces::Find(const std::exception_ptr&
 void sched_internal::RecordException(const std::exception_ptr& exception) noexcept {
   Scheduler& scheduler = *Scheduler::Current();
   scheduler.exception_traces().Record(exception, scheduler);
+}
+
+sched_internal::TravellingException::TravellingException()
+    : exception_(std::current_exception()) {
+  RecordException(exception_);
+  trace_ = *Scheduler::Current()->exception_traces().Find(exception_);
+}
+
+void sched_internal::TravellingException::Rethrow() const {
+  Scheduler& scheduler = *Scheduler::Current();
+  Backtrace here = Backtrace::OfRunningTask(scheduler);
+  // It waited at its await until now.
+  here.frames_[0].running = false;
+  // Where the other shard's part ends: what follows was read from there, and is known better here.
+  // Of the crossings, those beyond this task are in both.
+  const size_t crossings = trace_.CountCrossings();
+  const size_t beyond = here.CountCrossings();
+  if (crossings <= beyond) {  // it was too deep to come as far as here
+    scheduler.exception_traces().Record(exception_, trace_);
+    std::rethrow_exception(exception_);
+  }
+  Backtrace joined;
+  size_t crossed = 0;
+  for (const Backtrace::Frame& frame : trace_.frames()) {
+    joined.Add(frame);
+    crossed += frame.link_to_caller == Backtrace::Frame::Link::kOtherShard;
+    if (crossed == crossings - beyond) break;
+  }
+  for (const Backtrace::Frame& frame : here.frames()) joined.Add(frame);
+  joined.truncated_ |= here.truncated_;
+  scheduler.exception_traces().Record(exception_, joined);
+  std::rethrow_exception(exception_);
 }
 
 std::string DescribeException(const std::exception_ptr& exception) {

@@ -28,6 +28,10 @@
 
 namespace pelton {
 
+namespace sched_internal {
+class TravellingException;
+}  // namespace sched_internal
+
 class Backtrace {
  public:
   // How many frames one holds; those nearest to the root are left out.
@@ -65,10 +69,13 @@ class Backtrace {
 
  private:
   friend Backtrace CurrentBacktrace(std::source_location);
+  friend class sched_internal::TravellingException;
 
   void Add(const Frame& frame);
   void AddChain(PromiseBase* leaf, bool running);
   void AddSpawners(const TaskContext* flow);
+  // How many times it goes on in a task of another shard.
+  size_t CountCrossings() const;
 
   std::array<Frame, kCapacity> frames_;
   size_t size_ = 0;
@@ -105,6 +112,8 @@ void AnnotateFatalErrors();
 class ExceptionTraces {
  public:
   void Record(const std::exception_ptr& exception, Scheduler& scheduler);
+  // Notes `trace`, in place of what was noted before.
+  void Record(const std::exception_ptr& exception, const Backtrace& trace);
   // Null when it is not among them.
   const Backtrace* Find(const std::exception_ptr& exception) const;
 
@@ -115,6 +124,21 @@ class ExceptionTraces {
   };
   std::array<Entry, 4> entries_;
   size_t next_ = 0;
+};
+
+// An exception on its way to the task of another shard for which this one runs, with what this
+// shard knows of where it came from. Made by the one task, in a handler of the exception; rethrown by
+// the other.
+class TravellingException {
+ public:
+  TravellingException();
+  // Notes on this shard where the exception was thrown there, and how control came there from here.
+  // REQUIRES: the running task awaited the one that made this.
+  [[noreturn]] void Rethrow() const;
+
+ private:
+  std::exception_ptr exception_;
+  Backtrace trace_;
 };
 
 }  // namespace sched_internal

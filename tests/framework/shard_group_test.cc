@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "absl/status/status.h"
+#include "framework/base/shard_id.h"
+#include "framework/base/status.h"
 
 namespace pelton {
 namespace {
@@ -37,10 +41,15 @@ TEST_F(ShardGroupTest, EveryRequestForADumpChangesTheRequestsAndNoStopPhase) {
 
 TEST_F(ShardGroupTest, TheFirstErrorWinsAndStopsEverything) {
   EXPECT_TRUE(group_.first_error().ok());
-  group_.Fail(absl::NotFoundError("first"));
-  group_.Fail(absl::DataLossError("second"));
-  EXPECT_EQ(group_.first_error(), absl::NotFoundError("first"));
+  group_.Fail(ShardId(1), absl::NotFoundError("first"));
+  group_.Fail(ShardId(0), absl::DataLossError("second"));
+  EXPECT_EQ(group_.first_error(), absl::NotFoundError("shard 1: first"));
   EXPECT_EQ(group_.requested_stop(), StopPhase::kEverything);
+}
+
+TEST_F(ShardGroupTest, AnErrorKeepsItsErrno) {
+  group_.Fail(ShardId(1), ErrnoToStatus(ECONNRESET, "recv", "127.0.0.1:7"));
+  EXPECT_EQ(GetErrno(group_.first_error()), ECONNRESET);
 }
 
 TEST_F(ShardGroupTest, ServicesHaveEndedWhenTheLastOneHas) {

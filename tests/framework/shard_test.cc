@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "framework/base/status.h"
 #include "framework/base/strings.h"
 #include "framework/on.h"
 #include "framework/stepped_runtime.h"
@@ -40,6 +42,16 @@ TEST(ShardTest, AnErrorOfOneShardStopsAllAndNamesTheShard) {
     EXPECT_EQ(cancelled, 2);
     EXPECT_LT(runtime.clock().Now() - Timestamp(), absl::Seconds(2));
   }
+}
+
+TEST(ShardTest, TheErrorOfAServiceKeepsItsErrno) {
+  SteppedRuntime runtime({.shards = 2});
+  const absl::Status status = runtime.Run([](Shard& shard) -> Task<absl::Status> {
+    if (shard.id().index() == 0) co_return absl::OkStatus();
+    co_return ErrnoToStatus(EADDRINUSE, "bind", "127.0.0.1:80");
+  });
+  EXPECT_TRUE(ToStd(status.message()).starts_with("shard 1: bind 127.0.0.1:80: ")) << status;
+  EXPECT_EQ(GetErrno(status), EADDRINUSE);
 }
 
 TEST(ShardTest, TheFirstErrorWins) {
