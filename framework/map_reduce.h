@@ -33,8 +33,8 @@ namespace framework_internal {
 
 template <typename T, typename Map, typename Accumulator, typename Reduce>
 struct MapReduceTypes {
-  using Answers = typename decltype(std::declval<Sharded<T>&>().InvokeOnAll(
-      std::declval<Map>()))::value_type;
+  using Answers =
+      typename decltype(std::declval<Sharded<T>&>().InvokeOnAll(std::declval<Map>()))::value_type;
   static_assert(!std::is_void_v<Answers> && !std::is_same_v<Answers, absl::Status>,
                 "map yields nothing to reduce: use InvokeOnAll()");
   static constexpr bool kMapMayFail = kMayFail<Answers>;
@@ -47,8 +47,8 @@ struct MapReduceTypes {
   using Value = typename ValueOf<Answers>::type;
   using Reduced = std::invoke_result_t<Reduce&, Accumulator, Value>;
   static constexpr bool kReduceMayFail = kMayFail<Reduced>;
-  using Result = std::conditional_t<kMapMayFail || kReduceMayFail, absl::StatusOr<Accumulator>,
-                                    Accumulator>;
+  using Result =
+      std::conditional_t<kMapMayFail || kReduceMayFail, absl::StatusOr<Accumulator>, Accumulator>;
 };
 
 }  // namespace framework_internal
@@ -72,8 +72,8 @@ Task<typename framework_internal::MapReduceTypes<T, Map, Accumulator, Reduce>::R
   for (size_t i = 0; i < answers.size(); ++i) {
     typename Types::Value answer = std::move(answers[i]);
     if constexpr (Types::kReduceMayFail) {
-      PELTON_CO_ASSIGN_OR_RETURN(
-          initial, std::invoke(reduce, std::move(initial), std::move(answer)));
+      PELTON_CO_ASSIGN_OR_RETURN(initial,
+                                 std::invoke(reduce, std::move(initial), std::move(answer)));
     } else {
       initial = std::invoke(reduce, std::move(initial), std::move(answer));
     }

@@ -49,9 +49,9 @@ void PinThread(const ShardPlacement& placement, uint32_t shard) {
   }
 }
 
-absl::Status CannotStartThread(size_t shard, int error) {
+absl::Status CannotStartThread(int error) {
   return absl::ResourceExhaustedError(absl::StrCat(
-      "shard ", shard, ": starting its thread failed: ", ErrnoName(error),
+      "starting its thread failed: ", ErrnoName(error),
       ". To fix: raise the limit of threads (ulimit -u, the container's pids.max) or of memory, "
       "or pass a smaller --shards"));
 }
@@ -118,7 +118,8 @@ class ShardThreads {
     try {
       for (uint32_t i = 0; i < shards_; ++i) threads.emplace_back([this, i] { RunOne(i); });
     } catch (const std::system_error& error) {
-      group_.Fail(CannotStartThread(threads.size(), error.code().value()));
+      group_.Fail(ShardId(static_cast<uint32_t>(threads.size())),
+                  CannotStartThread(error.code().value()));
       for (size_t i = threads.size(); i < shards_; ++i) {
         running_.fetch_sub(1);
         ready_.arrive_and_drop();

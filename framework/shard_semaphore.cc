@@ -26,8 +26,7 @@ uint64_t ShardSemaphore::available() const {
 
 void ShardSemaphore::SendHome(std::unique_ptr<Parcel> parcel) {
   Shard* const shard = Shard::Current();
-  PELTON_CHECK(shard != nullptr)
-      << "permits of a ShardSemaphore were destroyed outside of a shard";
+  PELTON_CHECK(shard != nullptr) << "permits of a ShardSemaphore were destroyed outside of a shard";
   const ShardId home = parcel->semaphore->home_;
   if (shard->id() == home) return parcel->semaphore->TakeBack(parcel->count);
   parcel->deliver = [](MailNode* node) {

@@ -71,8 +71,7 @@ struct ResultOfCall<Returned> {
   using type = typename Returned::value_type;
 };
 template <typename T, typename Member, typename... Arguments>
-using ResultOfMember =
-    typename ResultOfCall<std::invoke_result_t<Member, T&, Arguments...>>::type;
+using ResultOfMember = typename ResultOfCall<std::invoke_result_t<Member, T&, Arguments...>>::type;
 
 }  // namespace framework_internal
 

@@ -84,8 +84,8 @@ void Backtrace::AddSpawners(const TaskContext* flow) {
 }
 
 size_t Backtrace::CountCrossings() const {
-  return static_cast<size_t>(std::ranges::count(frames(), Frame::Link::kOtherShard,
-                                                &Frame::link_to_caller));
+  return static_cast<size_t>(
+      std::ranges::count(frames(), Frame::Link::kOtherShard, &Frame::link_to_caller));
 }
 
 Backtrace Backtrace::OfRunningTask(Scheduler& scheduler) {
@@ -224,8 +224,7 @@ void sched_internal::RecordException(const std::exception_ptr& exception) noexce
   scheduler.exception_traces().Record(exception, scheduler);
 }
 
-sched_internal::TravellingException::TravellingException()
-    : exception_(std::current_exception()) {
+sched_internal::TravellingException::TravellingException() : exception_(std::current_exception()) {
   RecordException(exception_);
   trace_ = *Scheduler::Current()->exception_traces().Find(exception_);
 }
