@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <exception>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +26,9 @@ namespace pelton {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::vector<uint32_t> LinesOf(const Backtrace& trace) {
   std::vector<uint32_t> lines;
@@ -92,6 +97,130 @@ TEST(OnContextTest, BothShardsShowTheirPartInTheDump) {
   EXPECT_THAT(far, HasSubstr("waits for timer due in 59m"));
   EXPECT_THAT(far, HasSubstr("for the task of another shard\n"));
   EXPECT_THAT(far, HasSubstr(absl::StrCat("on_context_test.cc:", line, " in ")));
+}
+
+// The lines of this file at which frames of the printed trace `text` are, in order.
+std::vector<uint32_t> LinesIn(const std::string& text) {
+  std::vector<uint32_t> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    // `  at tests/framework/on_context_test.cc:12 in function`
+    const std::string place = line.substr(0, line.find(" in "));
+    const size_t colon = place.rfind(':');
+    if (colon == place.npos || !place.substr(0, colon).ends_with("on_context_test.cc")) continue;
+    lines.push_back(static_cast<uint32_t>(std::stoul(place.substr(colon + 1))));
+  }
+  return lines;
+}
+
+size_t Count(std::string_view text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// Where the tasks of the tests below await.
+struct ThrowerLines {
+  uint32_t thrown = 0;
+  uint32_t middle = 0;
+  uint32_t origin = 0;
+  uint32_t spawner = 0;
+};
+
+Task<int> ThrowOnShard(uint32_t shard, ThrowerLines& lines) {
+  lines.middle = __LINE__ + 1;
+  co_return co_await On(ShardId(shard), [&]() -> Task<int> {
+    lines.thrown = __LINE__ + 1;
+    co_await Yield();
+    throw std::runtime_error("far away");
+  });
+}
+
+TEST(OnContextTest, AnExceptionTellsItsPartsOnAllShardsToItsCaller) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SteppedRuntime runtime({.shards = 3, .seed = seed});
+    ThrowerLines lines;
+    std::string text;
+    const absl::Status status = runtime.Run([&](Shard& shard) -> Task<absl::Status> {
+      if (shard.id().index() != 0) co_return absl::OkStatus();
+      TaskScope scope;
+      scope.Spawn([&]() -> Task<void> {
+        try {
+          lines.origin = __LINE__ + 1;
+          co_await On(ShardId(1), [&] { return ThrowOnShard(2, lines); });
+        } catch (...) {
+          text = DescribeException(std::current_exception());
+        }
+      });
+      lines.spawner = __LINE__ + 1;
+      co_return co_await scope.Join();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_THAT(text, StartsWith("far away\n"));
+    EXPECT_THAT(LinesIn(text), ElementsAre(lines.thrown, lines.middle, lines.origin, lines.spawner))
+        << text;
+    EXPECT_EQ(Count(text, "for the task of another shard\n"), 2u) << text;
+    EXPECT_EQ(Count(text, "spawned by the task\n"), 1u) << text;
+  }
+}
+
+TEST(OnContextTest, AnExceptionBeforeTheFirstTaskOverThereTellsTheCallersPart) {
+  SteppedRuntime runtime({.shards = 2});
+  std::string text;
+  uint32_t line = 0;
+  const absl::Status status = runtime.Run([&](Shard& shard) -> Task<absl::Status> {
+    if (shard.id().index() != 0) co_return absl::OkStatus();
+    try {
+      line = __LINE__ + 1;
+      co_await On(ShardId(1), []() -> Task<void> { throw std::runtime_error("no coroutine"); });
+    } catch (...) {
+      text = DescribeException(std::current_exception());
+    }
+    co_return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(text, StartsWith("no coroutine\n"));
+  EXPECT_THAT(LinesIn(text), ElementsAre(line)) << text;
+}
+
+TEST(OnContextTest, AnExceptionOfATaskOnTheShardItselfTellsEachPartOnce) {
+  SteppedRuntime runtime({.shards = 1});
+  ThrowerLines lines;
+  std::string text;
+  const absl::Status status = runtime.Run([&](Shard&) -> Task<absl::Status> {
+    try {
+      lines.origin = __LINE__ + 1;
+      co_await ThrowOnShard(0, lines);
+    } catch (...) {
+      text = DescribeException(std::current_exception());
+    }
+    co_return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(LinesIn(text), ElementsAre(lines.thrown, lines.middle, lines.origin)) << text;
+}
+
+// Throws behind as many shards as `depth`.
+Task<int> Descend(int depth) {
+  if (depth == 0) throw std::runtime_error("deep down");
+  co_return co_await On(ShardId(depth % 2), [depth] { return Descend(depth - 1); });
+}
+
+TEST(OnContextTest, AnExceptionFromTooDeepToTellTellsItsDeepestPart) {
+  SteppedRuntime runtime({.shards = 2});
+  std::string text;
+  const absl::Status status = runtime.Run([&](Shard& shard) -> Task<absl::Status> {
+    if (shard.id().index() != 0) co_return absl::OkStatus();
+    try {
+      co_await Descend(200);
+    } catch (...) {
+      text = DescribeException(std::current_exception());
+    }
+    co_return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(text, StartsWith("deep down\n  in a task that has not awaited anything\n"));
+  EXPECT_THAT(text, EndsWith("and more"));
 }
 
 TEST(OnContextTest, TheTaskRunsInTheGroupOfItsCaller) {

@@ -24,8 +24,8 @@
 namespace pelton {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::ForEachSeed;
+using ::testing::HasSubstr;
 using testing::Here;
 using testing::kLateness;
 using testing::kShards;
@@ -96,9 +96,8 @@ TEST(ShardChannelStopTest, AStopLeavesTheRestOfABatchWithItsSender) {
     const absl::Status status = shards.RunOnFirst([&]() -> Task<absl::Status> {
       std::vector<int> batch = {0, 1, 2, 3, 4, 5};
       Visit sender;
-      sender.Start(random.Below(kShards), [&]() -> Task<absl::Status> {
-        co_return co_await channel.SendBatch(batch);
-      });
+      sender.Start(random.Below(kShards),
+                   [&]() -> Task<absl::Status> { co_return co_await channel.SendBatch(batch); });
       co_await Settle();
       sender.Cancel();
       EXPECT_TRUE(absl::IsCancelled(co_await sender.Join()));
@@ -220,8 +219,8 @@ TEST(ShardChannelStopTest, AWaitEndsAtItsDeadline) {
       EXPECT_TRUE(absl::IsDeadlineExceeded(co_await WithTimeout(timeout, channel.Send(2))));
       EXPECT_LE(Scheduler::Current()->PreciseNow() - start, timeout + kLateness);
       std::vector<int> batch;
-      PELTON_CO_ASSIGN_OR_RETURN(
-          const size_t count, co_await WithTimeout(timeout, channel.ReceiveBatch(batch, 5)));
+      PELTON_CO_ASSIGN_OR_RETURN(const size_t count,
+                                 co_await WithTimeout(timeout, channel.ReceiveBatch(batch, 5)));
       EXPECT_EQ(count, 1u);
       EXPECT_EQ(batch, std::vector<int>{1});
       co_return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "framework/stepped_runtime.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
@@ -231,6 +232,46 @@ TEST(ShardedTest, EveryShardMayInvoke) {
   EXPECT_TRUE(runtime.Run(serve).ok());
 }
 
+TEST(ShardedTest, InvokeOnAllYieldsTheResultsInTheOrderOfTheShards) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    auto body = []() -> Task<absl::Status> {
+      Sharded<Store> store;
+      PELTON_CO_RETURN_IF_ERROR(co_await store.Start(5));
+      co_await store.InvokeOnAll(&Store::Add, 2);
+      EXPECT_EQ(co_await store.InvokeOnAll(&Store::Get), (std::vector<int>{7, 7, 7}));
+      const auto where = [](Store&, uint32_t offset) -> Task<absl::StatusOr<uint32_t>> {
+        for (uint32_t turns = 3 - Here(); turns > 0; --turns) co_await Yield();
+        co_return Here() + offset;
+      };
+      const absl::StatusOr<std::vector<uint32_t>> all = co_await store.InvokeOnAll(where, 10u);
+      EXPECT_EQ(*all, (std::vector<uint32_t>{10, 11, 12}));
+      co_await store.Stop();
+      co_return absl::OkStatus();
+    };
+    EXPECT_TRUE(RunOnShard0(body, seed).ok());
+  }
+}
+
+TEST(ShardedTest, TheFirstErrorOfInvokeOnAllCancelsTheOthers) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    int cancelled = 0;
+    auto body = [&]() -> Task<absl::Status> {
+      Sharded<Store> store;
+      PELTON_CO_RETURN_IF_ERROR(co_await store.Start(5));
+      const absl::Status status = co_await store.InvokeOnAll([&](Store&) -> Task<absl::Status> {
+        if (Here() == 1) co_return absl::ResourceExhaustedError("no room");
+        const absl::Status slept = co_await SleepFor(absl::Hours(1));
+        cancelled += absl::IsCancelled(slept);
+        co_return slept;
+      });
+      co_await store.Stop();
+      co_return status;
+    };
+    EXPECT_EQ(RunOnShard0(body, seed), absl::ResourceExhaustedError("shard 0: no room"));
+    EXPECT_EQ(cancelled, 2);
+  }
+}
+
 TEST(ShardedTest, AnExceptionOfAMemberComesBack) {
   struct Thrower {
     int Fail() { throw std::runtime_error("member"); }
@@ -288,6 +329,15 @@ TEST(ShardedDeathTest, DiesWhenItIsStartedTwice) {
     co_return co_await store.Start();
   };
   EXPECT_DEATH((void)RunOnShard0(body), "that is started");
+}
+
+TEST(ShardedDeathTest, DiesWhenAllAreInvokedBeforeItIsStarted) {
+  auto body = []() -> Task<absl::Status> {
+    Sharded<Store> store;
+    (void)co_await store.InvokeOnAll(&Store::Get);
+    co_return absl::OkStatus();
+  };
+  EXPECT_DEATH((void)RunOnShard0(body), "InvokeOnAll\\(\\) of a Sharded that is not started");
 }
 
 TEST(ShardedDeathTest, DiesWhenItIsInvokedBeforeItIsStarted) {
