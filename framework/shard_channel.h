@@ -18,8 +18,8 @@
 // shard that made it, as a TcpStream is. What is owned by a ForeignPtr may travel.
 // Invariants: those of Channel, in the order in which requests come home: one shard's do so in the
 // order in which they were made. A batch stays together: nobody's value comes in between.
-// Cost: at home a few ns and no message. From elsewhere two messages for a send or a receive, or for
-// a whole batch, and no allocation; a value is moved straight between frames and the buffer.
+// Cost: at home no message. From elsewhere two messages for a send or a receive, or for a whole
+// batch. No allocation and no frame; a value is moved straight between frames and the buffer.
 
 #ifndef PELTON_FRAMEWORK_SHARD_CHANNEL_H_
 #define PELTON_FRAMEWORK_SHARD_CHANNEL_H_

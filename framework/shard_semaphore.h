@@ -14,8 +14,8 @@
 // Invariants: those of Semaphore, in the order in which requests come home: one shard's do so in the
 // order in which they were made. Permits that die elsewhere go home by mail: the destructor neither
 // waits nor fails, and they count as work of the service until they are back.
-// Cost: one small allocation for Permits. At home a few ns besides; from elsewhere two messages for
-// acquiring and one for giving back.
+// Cost: one small allocation for Permits. From elsewhere also two messages for acquiring and one for
+// giving back; at home none.
 
 #ifndef PELTON_FRAMEWORK_SHARD_SEMAPHORE_H_
 #define PELTON_FRAMEWORK_SHARD_SEMAPHORE_H_
