@@ -224,6 +224,16 @@ bool FramePool::IsFreeFrameOfClass(const FreeFrame* frame, size_t size_class) co
   return address < uncarved.next || address >= uncarved.end;
 }
 
+uint64_t FramePool::LiveBytes() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    uint64_t live = carved_[i];
+    for (const FreeFrame* frame = free_[i]; frame != nullptr; frame = NextOf(frame)) --live;
+    bytes += live * BytesOf(i);
+  }
+  return bytes;
+}
+
 bool FramePool::CheckInvariants() const {
   uint64_t carved = 0;
   uint64_t free = 0;

@@ -82,6 +82,9 @@ class FramePool {
   // COST: O(size classes).
   Statistics GetStatistics() const;
 
+  // Bytes of the live frames, rounded up to their size classes. COST: walks all free frames.
+  uint64_t LiveBytes() const;
+
   // Whether invariant 3 holds and every list is well-formed. COST: walks all free frames.
   bool CheckInvariants() const;
 
