@@ -34,7 +34,7 @@ struct sched_internal::DebugAccess {
             .promise_parent = offsetof(PromiseBase, parent_),
             .promise_location = offsetof(PromiseBase, awaiting_at_),
             .sleep_suspension = 0,
-            .sleep_deadline = offsetof(SleepUntil, deadline_)};
+            .sleep_deadline = offsetof(SleepUntil, deadline_ns_)};
   }
 };
 

@@ -40,6 +40,8 @@ namespace pelton {
 // A timer of the shard's wheel. Derived classes say what happens when it is due.
 class Timer : public TimerNode {
  public:
+  using TimerNode::TimerNode;
+
   // Called once, from the loop, after the timer left the wheel. May arm and cancel timers; resumes
   // no task itself.
   virtual void Fire() = 0;

@@ -3,7 +3,8 @@
 namespace pelton {
 
 void SleepUntil::Describe(std::ostream& out) const {
-  out << "timer due in " << deadline_ - Scheduler::Current()->PreciseNow();
+  out << "timer due in "
+      << Timestamp::FromNanoseconds(deadline_ns()) - Scheduler::Current()->PreciseNow();
 }
 
 }  // namespace pelton

@@ -17,7 +17,7 @@ namespace pelton {
 // the task is told to stop: a loop around a sleep must look at it. COST: O(1), no allocation.
 class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Timer {
  public:
-  explicit SleepUntil(Timestamp deadline) : deadline_(deadline) {}
+  explicit SleepUntil(Timestamp deadline) : Timer(deadline.nanoseconds()) {}
 
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>
@@ -28,7 +28,7 @@ class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Time
       return;
     }
     Suspend(task.promise());
-    Scheduler::Current()->timers().Arm(*this, deadline_.nanoseconds());
+    Scheduler::Current()->timers().Arm(*this, deadline_ns());
   }
   absl::Status await_resume() const {
     if (!interrupted_) [[likely]]
@@ -47,7 +47,6 @@ class [[nodiscard("co_await it")]] SleepUntil : private Suspension, private Time
   }
   void Describe(std::ostream& out) const override;
 
-  Timestamp deadline_;
   bool interrupted_ = false;
 };
 

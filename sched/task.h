@@ -34,6 +34,9 @@ class Task;
 
 namespace sched_internal {
 
+template <typename Owner, typename T>
+class TaskBranch;
+
 // Passes control from a finished task to the one that awaits it.
 struct ReturnToParent {
   bool await_ready() const noexcept { return false; }
@@ -156,6 +159,8 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
 
  private:
   friend promise_type;
+  template <typename Owner, typename U>
+  friend class sched_internal::TaskBranch;
 
   struct Awaiter {
     std::coroutine_handle<promise_type> child;

@@ -26,11 +26,10 @@ void TaskScope::Stop(StopPhase phase, StopReason reason) {
   context_.Stop(phase, reason);
 }
 
-void TaskScope::Admit(sched_internal::Branch child) {
+void TaskScope::CountChild() {
   PELTON_CHECK(HasRoom()) << "Spawn() into a TaskScope that holds its limit of "
                           << options_.max_children << " children; co_await WaitForRoom() first";
   ++live_;
-  child.Start();
 }
 
 void TaskScope::StopWith(const TaskContext& joiner) {

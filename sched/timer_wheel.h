@@ -41,6 +41,8 @@ class TimerWheel;
 
 namespace sched_internal {
 
+struct DebugAccess;
+
 // A link of a circular list; a slot of the wheel is such a link alone.
 struct TimerLink {
   TimerLink* next = nullptr;
@@ -53,6 +55,8 @@ struct TimerLink {
 class TimerNode : private sched_internal::TimerLink {
  public:
   TimerNode() = default;
+  // With what deadline_ns() yields until it is armed.
+  explicit TimerNode(int64_t deadline_ns) : deadline_ns_(deadline_ns) {}
   TimerNode(const TimerNode&) = delete;
   TimerNode& operator=(const TimerNode&) = delete;
   ~TimerNode() { PELTON_DCHECK(!armed()) << "a timer was destroyed while it was armed"; }
@@ -60,11 +64,12 @@ class TimerNode : private sched_internal::TimerLink {
   // Whether this node is in a wheel.
   bool armed() const { return next != nullptr; }
 
-  // The deadline that it was last armed with.
+  // The deadline that it was last armed with, or made with.
   int64_t deadline_ns() const { return deadline_ns_; }
 
  private:
   friend class TimerWheel;
+  friend struct sched_internal::DebugAccess;
   int64_t deadline_ns_ = 0;
 };
 static_assert(sizeof(TimerNode) == 24);

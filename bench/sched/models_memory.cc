@@ -1,15 +1,18 @@
 // The memory of what waits, in each of the five models of program flow and in the peers.
 //
 // Each benchmark starts so many waiters (its argument) and looks at what all of them together take:
-// `frames` from the shard's pool, `resident` of the whole process, which includes all the rest, and
-// `kernel` for the kernel's stacks of threads: bytes for each waiter. What a benchmark has freed the
+// `frames` from the shard's pool, `stack` of fibers, `resident` of the whole process, which includes
+// all the rest, and `kernel` for the kernel's stacks of threads: bytes for each waiter. What a benchmark has freed the
 // next one may use: `resident` means something only if a benchmark has a process for itself.
 
 #include <benchmark/benchmark.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+// Asio 1.22 does not recognise this compiler's coroutines by itself.
 #define ASIO_STANDALONE
+#define ASIO_HAS_CO_AWAIT
+#define ASIO_HAS_STD_COROUTINE
 #include <asio.hpp>
 #include <boost/context/detail/fcontext.hpp>
 #include <chrono>
@@ -33,6 +36,7 @@
 #include "sched/blocking/run_blocking.h"
 #include "sched/callback/start_with_callback.h"
 #include "sched/fiber/fiber.h"
+#include "sched/fiber/fiber_statistics.h"
 #include "sched/future/future.h"
 #include "sched/preemption.h"
 #include "sched/sleep.h"
@@ -71,6 +75,7 @@ class Meter {
     state.counters["kernel"] = (KernelStackBytes() - kernel_) / waiters;
     if (FramePool::Current() != nullptr) {
       state.counters["frames"] = static_cast<double>(FramePool::Current()->LiveBytes()) / waiters;
+      state.counters["stack"] = static_cast<double>(GetFiberStatistics().resident_bytes) / waiters;
     }
   }
 

@@ -2,7 +2,10 @@
 
 #include <benchmark/benchmark.h>
 
-#define ASIO_STANDALONE  // Debian's libasio-dev, headers only
+// Asio 1.22 does not recognise this compiler's coroutines by itself.
+#define ASIO_STANDALONE
+#define ASIO_HAS_CO_AWAIT
+#define ASIO_HAS_STD_COROUTINE
 #include <asio.hpp>
 #include <asio/experimental/promise.hpp>
 #include <boost/context/detail/fcontext.hpp>

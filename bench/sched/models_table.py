@@ -68,9 +68,7 @@ def measure(program, repetitions):
         if row[4] is None:
             continue
         entry = run(program, f"^{row[4]}/")[row[4]][0]
-        figures[row[4]] = {key: entry[key] for key in ("resident", "frames", "kernel") if key in entry}
-        if "Fiber" in row[4]:
-            figures[row[4]]["stack"] = entry["stack"]
+        figures[row[4]] = {key: entry[key] for key in ("resident", "frames", "stack", "kernel") if entry.get(key)}
     return figures
 
 
@@ -91,7 +89,7 @@ def memory(figures, name):
         text += f" ({', '.join(parts)})"
     # The kernel's own memory counts only where each waiter has a thread; it is that of all processes.
     if name.endswith("/1000"):
-        text += f" + {figure['kernel']:,.0f} B of the kernel's stacks"
+        text += f" + {figure.get('kernel', 0):,.0f} B of the kernel's stacks"
     return text
 
 

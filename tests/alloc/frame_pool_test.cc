@@ -65,6 +65,19 @@ TEST(FramePoolTest, SizesWithin32BytesShareAClassAndOthersDoNot) {
   FreeFrames({smaller, larger, same});
 }
 
+TEST(FramePoolTest, LiveBytesCountTheSizeClassesOfLiveFramesOnly) {
+  FramePool pool;
+  const FramePool::Binding binding(&pool);
+  EXPECT_EQ(pool.LiveBytes(), 0u);
+  void* small = FramePool::Allocate(33);
+  void* large = FramePool::Allocate(200);
+  EXPECT_EQ(pool.LiveBytes(), 64u + 224u);
+  FramePool::Free(large, 200);
+  EXPECT_EQ(pool.LiveBytes(), 64u);
+  FramePool::Free(small, 33);
+  EXPECT_EQ(pool.LiveBytes(), 0u);
+}
+
 TEST(FramePoolTest, FramesOfEverySizeAreAlignedAndDoNotOverlap) {
   FramePool pool;
   FramePool::Binding binding(&pool);
