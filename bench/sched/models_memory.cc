@@ -74,12 +74,17 @@ class Meter {
     state.counters["resident"] = (ResidentBytes() - resident_) / waiters;
     state.counters["kernel"] = (KernelStackBytes() - kernel_) / waiters;
     if (FramePool::Current() != nullptr) {
-      state.counters["frames"] = static_cast<double>(FramePool::Current()->LiveBytes()) / waiters;
-      state.counters["stack"] = static_cast<double>(GetFiberStatistics().resident_bytes) / waiters;
+      state.counters["frames"] =
+          (static_cast<double>(FramePool::Current()->LiveBytes()) - frames_) / waiters;
+      state.counters["stack"] =
+          (static_cast<double>(GetFiberStatistics().resident_bytes) - stack_) / waiters;
     }
   }
 
  private:
+  const double frames_ =
+      FramePool::Current() == nullptr ? 0 : static_cast<double>(FramePool::Current()->LiveBytes());
+  const double stack_ = static_cast<double>(GetFiberStatistics().resident_bytes);
   const double resident_ = ResidentBytes();
   const double kernel_ = KernelStackBytes();
 };
