@@ -187,7 +187,12 @@ Timestamp StallReporter::Look(Watched& watched, Timestamp now) {
   if (turn == detector.settled_turn()) return now + threshold / 2;  // reported already
   const Timestamp began = Timestamp::FromNanoseconds(turn);
   if (now - began >= threshold) {
-    if (!detector.RequestCapture(turn)) return now;  // the shard came first
+    // Before the shard is told: what it is held up by may end at that, and its thread soon after.
+    watched.at_stall = watched.TakeSample(clock_, throttled_);
+    if (!detector.RequestCapture(turn)) {
+      watched.at_stall.reset();
+      return now;  // the shard came first
+    }
     watched.requested = turn;
     watched.requested_at = now;
     return now + options_.patience;
@@ -205,7 +210,10 @@ Timestamp StallReporter::LookAtRequest(Watched& watched, Timestamp now) {
   }
   if (!detector.WithdrawRequest()) return now;  // it has come after all
   const int64_t turn = *std::exchange(watched.requested, std::nullopt);
-  if (ended) return now;
+  if (ended) {
+    watched.at_stall.reset();
+    return now;
+  }
   const Timestamp before = watched.last.time;
   detector.Settle(turn);
   watched.at_stall = watched.TakeSample(clock_, throttled_);

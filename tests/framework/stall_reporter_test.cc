@@ -29,6 +29,7 @@
 namespace pelton {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
@@ -147,12 +148,20 @@ TEST_P(StallReporterTest, NamesTheGroupOfTheTask) {
 
 TEST_P(StallReporterTest, ABlockingCallIsCalledSoAndIsInTheStack) {
   if (PELTON_SIGNALS_COME_LATE) GTEST_SKIP() << "ThreadSanitizer delivers signals late";
-  RunAndCollect([](Shard& shard) -> Task<absl::Status> {
-    if (shard.id() == ShardId(0)) BlockInPoll();
-    co_return absl::OkStatus();
-  });
-  const std::vector<std::string> reports = ReportsWith("BlockInPoll(");
-  ASSERT_EQ(reports.size(), 1u) << log_;
+  // On a busy machine the thread may wait for a CPU for longer than it was blocked, and rightly be
+  // called descheduled.
+  constexpr int kAttempts = 10;
+  std::vector<std::string> reports;
+  for (int i = 0; i < kAttempts; ++i) {
+    RunAndCollect([](Shard& shard) -> Task<absl::Status> {
+      if (shard.id() == ShardId(0)) BlockInPoll();
+      co_return absl::OkStatus();
+    });
+    reports = ReportsWith("BlockInPoll(");
+    ASSERT_EQ(reports.size(), 1u) << log_;
+    ASSERT_THAT(reports[0], AnyOf(HasSubstr("blocked in the kernel"), HasSubstr("descheduled")));
+    if (reports[0].find("descheduled") == std::string::npos) break;
+  }
   EXPECT_THAT(reports[0], HasSubstr("blocked in the kernel (a blocking call)"));
 }
 
