@@ -18,6 +18,7 @@ struct DebugLayout {
 struct DebugAccess;
 
 extern "C" {
+// NOLINTNEXTLINE(readability-identifier-naming): a C name.
 extern const DebugLayout pelton_debug_io_layout;
 }
 

@@ -54,6 +54,7 @@ struct DebugAccess;
 }  // namespace sched_internal
 
 extern "C" {
+// NOLINTNEXTLINE(readability-identifier-naming): a C name.
 extern const DebugLayout pelton_debug_layout;
 extern std::atomic<Scheduler*> pelton_debug_schedulers[sched_internal::kDebugSchedulers];
 }

@@ -41,12 +41,14 @@ absl::Status CheckShares(uint32_t shares) {
 }  // namespace
 
 // For debuggers: the first group's name, and how many bytes further the next one is.
+// NOLINTBEGIN(readability-identifier-naming): C names.
 extern "C" {
 extern const char* const pelton_debug_group_names;
 extern const size_t pelton_debug_group_stride;
 constinit const char* const pelton_debug_group_names = table.entries[0].name.data();
 constinit const size_t pelton_debug_group_stride = sizeof(Entry);
 }
+// NOLINTEND(readability-identifier-naming)
 
 absl::StatusOr<SchedulingGroup> SchedulingGroup::Create(std::string_view name) {
   return Create(name, Options());

@@ -49,7 +49,9 @@ template <>
 struct ValueOfResult<absl::Status> {
   using type = std::monostate;
   static type Take(absl::Status&&) { return {}; }
-  static const absl::Status& Error(const absl::Status& status) { return status; }
+  static const absl::Status& Error(const absl::Status& status [[clang::lifetimebound]]) {
+    return status;  // NOLINT(bugprone-return-const-ref-from-parameter): checked by lifetimebound
+  }
 };
 template <typename T>
 struct ValueOfResult<absl::StatusOr<T>> {

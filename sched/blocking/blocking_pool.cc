@@ -22,7 +22,7 @@ constexpr size_t kLongestThreadName = 15;
 constexpr int64_t kThreadRetryNs = 100'000'000;
 
 absl::Status Check(const BlockingPool::Options& options) {
-  const auto wrong = [&](auto... parts) {
+  const auto wrong = [&](const auto&... parts) {
     return absl::InvalidArgumentError(
         absl::StrCat("blocking pool \"", options.name, "\": ", parts...));
   };
@@ -141,7 +141,7 @@ BlockingPool::Statistics BlockingPool::GetStatistics() const {
 absl::Status BlockingPool::ThreadError() const {
   const int error = thread_errno_.load();
   if (error == 0) return absl::OkStatus();
-  const absl::Status status =
+  absl::Status status =
       ErrnoToStatus(error, "pthread_create", absl::StrCat("of blocking pool \"", name(), "\""));
   if (error != EAGAIN) return status;
   return absl::ResourceExhaustedError(

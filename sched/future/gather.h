@@ -64,7 +64,7 @@ Future<Result> GatherTuple(const std::source_location& location, std::index_sequ
   (std::move(futures).OnSettled([gathering](Outcome<Ts> outcome) {
     gathering->OnOutcome(
         std::move(outcome),
-        [](Values& values, Outcome<Ts> arrived) {
+        [](Values& values, Outcome<Ts>&& arrived) {
           if constexpr (std::is_void_v<Ts>) {
             std::get<Is>(values).emplace();
           } else {
@@ -102,7 +102,7 @@ auto Gather(std::vector<Future<T>> futures,
     std::move(futures[i]).OnSettled([gathering, i](Outcome<T> outcome) {
       gathering->OnOutcome(
           std::move(outcome),
-          [i](Values& values, Outcome<T> arrived) {
+          [i](Values& values, Outcome<T>&& arrived) {
             if constexpr (std::is_void_v<T>) {
               values[i].emplace();
             } else {

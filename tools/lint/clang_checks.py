@@ -17,7 +17,9 @@ import sys
 ROOMS = ("alloc/", "sched/", "io/", "framework/")
 # As in .bazelrc; clang reads Debian's Abseil here.
 FLAGS = ["-std=c++20", "-fclang-abi-compat=17", "-iquote", ".", "-Wall", "-Wextra", "-Wno-unused-parameter",
-         "-Wno-missing-field-initializers", "-Wno-gnu-zero-variadic-macro-arguments", "-DPELTON_HAS_JEMALLOC=1"]
+         "-Wno-missing-field-initializers", "-Wno-gnu-zero-variadic-macro-arguments", "-DPELTON_HAS_JEMALLOC=1",
+         # framework/testing; Debian has the headers beside the sources.
+         "-isystem", "/usr/src/googletest/googlemock/include", "-isystem", "/usr/src/googletest/googletest/include"]
 
 
 def known_files():

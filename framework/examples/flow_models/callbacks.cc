@@ -19,7 +19,7 @@ void CallAfter(TaskScope& scope, absl::Duration timer, Callback callback) {
 
 // Runs one timer after the other, and then calls `done`.
 void RunTimers(TaskScope& scope, std::span<const absl::Duration> timers, Journal& journal,
-               Completion<void> done) {
+               const Completion<void>& done) {
   if (timers.empty()) return done();
   CallAfter(scope, timers.front(), [&scope, timers, &journal, done](const absl::Status& status) {
     if (!status.ok()) return done(status);
@@ -33,7 +33,7 @@ template <typename Start>
 Task<absl::Status> UntilDone(Start start) {
   TaskScope scope;
   const absl::Status status = co_await FromCallback<void>(
-      "the timers", [&](Completion<void> done) { start(scope, std::move(done)); },
+      "the timers", [&](const Completion<void>& done) { start(scope, done); },
       [&scope] { scope.Cancel(); });
   const absl::Status joined = co_await scope.Join();
   co_return status.ok() ? joined : status;
@@ -41,8 +41,8 @@ Task<absl::Status> UntilDone(Start start) {
 
 Task<absl::Status> InSequence(const ThreadWaits&, std::span<const absl::Duration> timers,
                               Journal& journal) {
-  co_return co_await UntilDone([&](TaskScope& scope, Completion<void> done) {
-    RunTimers(scope, timers, journal, std::move(done));
+  co_return co_await UntilDone([&](TaskScope& scope, const Completion<void>& done) {
+    RunTimers(scope, timers, journal, done);
   });
 }
 
@@ -50,7 +50,7 @@ Task<absl::Status> Concurrently(const ThreadWaits&, std::span<const absl::Durati
                                 Journal& journal) {
   size_t pending = timers.size();
   absl::Status outcome;
-  co_return co_await UntilDone([&](TaskScope& scope, Completion<void> done) {
+  co_return co_await UntilDone([&](TaskScope& scope, const Completion<void>& done) {
     for (const absl::Duration timer : timers) {
       CallAfter(scope, timer, [&, timer, done](const absl::Status& status) {
         if (status.ok()) journal.TimerEnded(timer);
@@ -62,7 +62,7 @@ Task<absl::Status> Concurrently(const ThreadWaits&, std::span<const absl::Durati
 }
 
 Task<absl::Status> AwaitOther(const ThreadWaits&, Task<absl::Status> other) {
-  co_return co_await UntilDone([&other](TaskScope& scope, Completion<void> done) {
+  co_return co_await UntilDone([&other](TaskScope& scope, const Completion<void>& done) {
     StartWithCallback(scope, std::move(other),
                       [done](absl::Status status) { done(std::move(status)); });
   });

@@ -13,11 +13,11 @@ namespace {
 
 using testing::TaskHarness;
 
-// Uses about `kilobytes` of stack. AddressSanitizer keeps plain arrays elsewhere.
+// Uses about `kilobytes` of stack. AddressSanitizer keeps arrays of a size that it knows elsewhere.
 void UseStack(int kilobytes) {
-  constexpr int kBytes = 1024;
-  auto* const kilobyte = static_cast<volatile char*>(__builtin_alloca(kBytes));
-  for (int i = 0; i < kBytes; ++i) kilobyte[i] = 1;
+  volatile int bytes = 1024;
+  auto* const kilobyte = static_cast<volatile char*>(__builtin_alloca(bytes));
+  for (int i = 0; i < bytes; ++i) kilobyte[i] = 1;
   if (kilobytes > 1) UseStack(kilobytes - 1);
   kilobyte[0] = 2;  // so that the call is none in tail position
 }
