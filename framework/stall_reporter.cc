@@ -90,6 +90,16 @@ struct StallReporter::Watched {
     return {clock.Now(), usage.Read(), throttled_time.Read()};
   }
 
+  // The same of a thread that is held up at this moment.
+  Sample TakeSampleOfStall(const Clock& clock, const ThrottledTime& throttled_time) const {
+    Sample sample = TakeSample(clock, throttled_time);
+    // A wait that goes on is not counted yet.
+    if (sample.usage.waiting.has_value() && usage.IsRunnable()) {
+      *sample.usage.waiting += sample.time - last.time;
+    }
+    return sample;
+  }
+
   // Where the time went from the last sample before the stall to the one at it.
   StallTimes TakeTimes(int64_t turn) {
     const Sample found = *std::exchange(at_stall, std::nullopt);
@@ -188,7 +198,7 @@ Timestamp StallReporter::Look(Watched& watched, Timestamp now) {
   const Timestamp began = Timestamp::FromNanoseconds(turn);
   if (now - began >= threshold) {
     // Before the shard is told: what it is held up by may end at that, and its thread soon after.
-    watched.at_stall = watched.TakeSample(clock_, throttled_);
+    watched.at_stall = watched.TakeSampleOfStall(clock_, throttled_);
     if (!detector.RequestCapture(turn)) {
       watched.at_stall.reset();
       return now;  // the shard came first
@@ -214,12 +224,8 @@ Timestamp StallReporter::LookAtRequest(Watched& watched, Timestamp now) {
     watched.at_stall.reset();
     return now;
   }
-  const Timestamp before = watched.last.time;
   detector.Settle(turn);
-  watched.at_stall = watched.TakeSample(clock_, throttled_);
-  // A wait that goes on is not counted yet.
-  ThreadUsage::Times& usage = watched.at_stall->usage;
-  if (usage.waiting.has_value() && watched.usage.IsRunnable()) *usage.waiting += now - before;
+  watched.at_stall = watched.TakeSampleOfStall(clock_, throttled_);
   const auto unseen = std::make_unique<Stall>();
   unseen->turn = turn;
   Report(watched, *unseen, /*end=*/0, now);
