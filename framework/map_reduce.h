@@ -69,6 +69,7 @@ Task<typename framework_internal::MapReduceTypes<T, Map, Accumulator, Reduce>::R
     answers = co_await sharded.InvokeOnAll(std::move(map));
   }
   // By index, since the elements of a std::vector<bool> are no objects.
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each shard.
   for (size_t i = 0; i < answers.size(); ++i) {
     typename Types::Value answer = std::move(answers[i]);
     if constexpr (Types::kReduceMayFail) {

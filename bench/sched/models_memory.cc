@@ -99,6 +99,7 @@ Task<void> HoldWaiters(benchmark::State& state, Start start) {
   for (auto _ : state) {
     const Meter meter;
     TaskScope scope;
+    // NOLINTNEXTLINE(pelton-await-free-loop): starts the waiters that are measured.
     for (int64_t i = 0; i < state.range(0); ++i) start(scope);
     co_await UntilOthersWait();
     meter.Report(state);
@@ -166,14 +167,17 @@ Task<void> BlockThreads(benchmark::State& state, BlockingPool& pool) {
     Gate gate;
     const Meter meter;
     TaskScope scope;
+    // NOLINTNEXTLINE(pelton-await-free-loop): starts the waiters that are measured.
     for (int64_t i = 0; i < state.range(0); ++i) {
       scope.Spawn([&]() -> Task<absl::Status> {
         co_return co_await RunBlocking(pool, [&gate] { gate.Pass(); });
       });
     }
     co_await UntilOthersWait();
+    // NOLINTNEXTLINE(pelton-blocking-call): waits for the threads that are measured.
     gate.AwaitWaiters(state.range(0));
     meter.Report(state);
+    // NOLINTNEXTLINE(pelton-blocking-call): lets the threads go that are measured.
     gate.Open();
     PELTON_CHECK((co_await scope.Join()).ok());
   }

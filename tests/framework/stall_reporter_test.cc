@@ -154,6 +154,7 @@ TEST_P(StallReporterTest, ABlockingCallIsCalledSoAndIsInTheStack) {
   std::vector<std::string> reports;
   for (int i = 0; i < kAttempts; ++i) {
     RunAndCollect([](Shard& shard) -> Task<absl::Status> {
+      // NOLINTNEXTLINE(pelton-blocking-call): the stall that is looked for.
       if (shard.id() == ShardId(0)) BlockInPoll();
       co_return absl::OkStatus();
     });
@@ -176,6 +177,7 @@ TEST_P(StallReporterTest, ABlockingCallThatTheKernelCanRestartIsNotCutShort) {
   ssize_t bytes = 0;
   RunAndCollect([&](Shard& shard) -> Task<absl::Status> {
     char byte;
+    // NOLINTNEXTLINE(pelton-blocking-call): the stall that is looked for.
     if (shard.id() == ShardId(0)) bytes = ::read(ends[0], &byte, 1);
     co_return absl::OkStatus();
   });

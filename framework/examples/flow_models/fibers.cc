@@ -34,6 +34,7 @@ Task<absl::Status> InSequence(const ThreadWaits&, std::span<const absl::Duration
 Task<absl::Status> Concurrently(const ThreadWaits&, std::span<const absl::Duration> timers,
                                 Journal& journal) {
   TaskScope scope;
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each timer.
   for (const absl::Duration timer : timers) {
     scope.Spawn(RunFiber([timer, &journal] { return SleepThenNote(timer, journal); }));
   }

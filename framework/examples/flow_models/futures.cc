@@ -38,6 +38,7 @@ Task<absl::Status> InSequence(const ThreadWaits&, std::span<const absl::Duration
                               Journal& journal) {
   TaskScope scope;
   Future<void> chain = FulfilledFuture();
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each timer.
   for (const absl::Duration timer : timers) {
     chain = std::move(chain)
                 .Then([&scope, timer] { return After(scope, timer); })
@@ -50,6 +51,7 @@ Task<absl::Status> Concurrently(const ThreadWaits&, std::span<const absl::Durati
                                 Journal& journal) {
   TaskScope scope;
   std::vector<Future<void>> futures;
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each timer.
   for (const absl::Duration timer : timers) {
     futures.push_back(After(scope, timer).Then([&journal, timer] { journal.TimerEnded(timer); }));
   }

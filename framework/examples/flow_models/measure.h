@@ -44,6 +44,7 @@ template <typename Start>
 Task<absl::StatusOr<Cost>> MeasureSleepers(int waiters, Start start) {
   TaskScope scope;
   const Meter meter;
+  // NOLINTNEXTLINE(pelton-await-free-loop): starts the waiters that are measured.
   for (int i = 0; i < waiters; ++i) start(scope);
   co_await UntilOthersWait();
   const Cost cost = meter.PerWaiter(waiters);

@@ -40,6 +40,7 @@ Task<absl::Status> SleepThenNote(const ThreadWaits* waits, absl::Duration timer,
 Task<absl::Status> Concurrently(const ThreadWaits& waits, std::span<const absl::Duration> timers,
                                 Journal& journal) {
   TaskScope scope;
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each timer.
   for (const absl::Duration timer : timers) scope.Spawn(SleepThenNote(&waits, timer, &journal));
   co_return co_await scope.Join();
 }
@@ -61,6 +62,7 @@ Task<absl::StatusOr<Cost>> Measure(const ThreadWaits& waits, int waiters) {
   std::vector<size_t> stack_bytes(static_cast<size_t>(threads));
   TaskScope scope;
   const Meter meter;
+  // NOLINTNEXTLINE(pelton-await-free-loop): one round for each timer.
   for (size_t& bytes : stack_bytes) scope.Spawn(SleepAndLookAtStack(&waits, &bytes));
   co_await UntilOthersWait();
   Cost cost = meter.PerWaiter(threads);
