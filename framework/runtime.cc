@@ -135,6 +135,7 @@ class ShardThreads {
     Shard::Options shard_options = options_.shard;
     shard_options.reactor.shard = ShardId(index);
     shard_options.reactor.listeners = &group_.listeners();
+    shard_options.reactor.blocking_pool = &group_.blocking_pool();
     // Made by the thread that uses them: their memory is near it.
     Shard shard(group_, ShardId(index), clock, shard_options);
     absl::StatusOr<std::unique_ptr<D>> driver = D::Create(shard.reactor());

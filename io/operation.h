@@ -20,22 +20,82 @@
 
 namespace pelton::io {
 
-// The table of operation kinds. Each driver implements all of them.
+// The table of operation kinds. Each driver implements all of them. `result` is what a completion
+// carries when it is not a negative errno.
 enum class OperationKind : uint8_t {
-  kNop,     // completes with 0
+  kNop,  // completes with 0
+
+  // Sockets. Their descriptors are the driver's to make non-blocking calls on; only kAccept and
+  // kConnect need O_NONBLOCK.
+
   kAccept,  // accepts on `descriptor`, an O_NONBLOCK one; result: a new descriptor; multishot
   // Connects `descriptor`, an O_NONBLOCK one, to the sockaddr at `address`, `length` bytes long
   kConnect,
   kReceive,  // receives up to `length` bytes into `address`; result: bytes, 0 at the end
   // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
   kReceiveChunk,
+  // Receives into the msghdr at `address`, with MSG_* flags `length`; result: bytes
+  kReceiveMessage,
+  // Receives a message into a chunk: a MessageChunkHeader, then msg_namelen bytes of the sender's
+  // address, msg_controllen of control data, and the payload, where both lengths are of the msghdr
+  // at `address`, of which nothing else is read; result: bytes of all that; multishot
+  kReceiveMessageChunk,
   kSend,         // sends `length` bytes from `address`; result: bytes, at least 1
-  kSendMessage,  // sends the msghdr at `address`; result: bytes, at least 1
+  kSendMessage,  // sends the msghdr at `address`; result: bytes
+  // As kSend, but where the kernel can it sends from the caller's memory, and completes when it has
+  // let go of that. `length` is lost. Completion::copied: it had to copy after all
+  kSendZeroCopy,
   // Closes `descriptor`; no operation on it may be in flight. One that was ever used here is closed
   // so
   kClose,
+
+  // Whatever poll(2) takes.
+
+  // Waits for the poll(2) events `length`; result: those that have come; multishot, which may tell
+  // of events that are gone again
+  kPoll,
+  // Reads up to `length` bytes from a pipe, terminal, eventfd and the like into `address`; result:
+  // bytes, 0 at the end
+  kStreamRead,
+  kStreamWrite,  // writes up to `length` bytes from `address`; result: bytes
+
+  // Files, paths and calls: each is a FileOperation (file_operation.h).
+
+  kRead,  // reads up to `length` bytes at `offset` into `address`; result: bytes, 0 at the end
+  kWrite,
+  kReadVector,  // the same with `length` iovecs at `address`
+  kWriteVector,
+  kSync,      // fsync(2); with `flags` kDataOnly fdatasync(2)
+  kAllocate,  // fallocate(2) with mode `flags` from `offset` on, `second_offset` bytes
+  kTruncate,  // ftruncate(2) to `offset` bytes
+  kAdvise,    // posix_fadvise(2) with advice `flags`, from `offset` on, `length` bytes
+  // openat2(2) of the path at `address` from directory `descriptor` with the open_how at
+  // `second_address`; result: a descriptor
+  kOpen,
+  // statx(2) of the path at `address` from directory `descriptor` with `flags` and mask `length`
+  // into the struct statx at `second_address`
+  kStat,
+  // renameat2(2) with `flags`: from `descriptor`, `address` to `second_descriptor`,
+  // `second_address`
+  kRename,
+  kLink,           // linkat(2), the same
+  kSymbolicLink,   // makes `second_address` in `second_descriptor` refer to the text at `address`
+  kUnlink,         // unlinkat(2) of `address` in `descriptor` with `flags`
+  kMakeDirectory,  // mkdirat(2) of `address` in `descriptor` with mode `length`
+  // splice(2) of `length` bytes from `second_descriptor` at `second_offset` to `descriptor` at
+  // `offset` with `flags`; offsets are kNoOffset for pipes; result: bytes
+  kSplice,
+  // Calls the function at `second_address`, an int (*)(void*), with `address`, on a thread that may
+  // block; result: what it returns, which is a negative errno when it fails
+  kCall,
 };
-inline constexpr int kOperationKinds = 8;
+inline constexpr int kOperationKinds = 31;
+inline constexpr OperationKind kFirstFileKind = OperationKind::kRead;
+
+// Whether an operation's bytes arrive in a chunk.
+constexpr bool TakesChunks(OperationKind kind) {
+  return kind == OperationKind::kReceiveChunk || kind == OperationKind::kReceiveMessageChunk;
+}
 
 // The name of a kind, for messages.
 const char* OperationKindName(OperationKind kind);
@@ -46,6 +106,7 @@ struct Completion {
 
   int32_t result;             // what the table above says, or a negative errno
   bool more = false;          // the operation goes on and will complete again
+  bool copied = false;        // see kSendZeroCopy
   uint16_t chunk = kNoChunk;  // the chunk that holds the bytes; the receiver owns it
 };
 

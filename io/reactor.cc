@@ -5,8 +5,37 @@
 namespace pelton::io {
 
 const char* OperationKindName(OperationKind kind) {
-  static constexpr const char* kNames[] = {"nop",           "accept", "connect",      "receive",
-                                           "receive_chunk", "send",   "send_message", "close"};
+  static constexpr const char* kNames[] = {"nop",
+                                           "accept",
+                                           "connect",
+                                           "receive",
+                                           "receive_chunk",
+                                           "receive_message",
+                                           "receive_message_chunk",
+                                           "send",
+                                           "send_message",
+                                           "send_zero_copy",
+                                           "close",
+                                           "poll",
+                                           "stream_read",
+                                           "stream_write",
+                                           "read",
+                                           "write",
+                                           "read_vector",
+                                           "write_vector",
+                                           "sync",
+                                           "allocate",
+                                           "truncate",
+                                           "advise",
+                                           "open",
+                                           "stat",
+                                           "rename",
+                                           "link",
+                                           "symbolic_link",
+                                           "unlink",
+                                           "make_directory",
+                                           "splice",
+                                           "call"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kOperationKinds);
   return kNames[static_cast<int>(kind)];
 }

@@ -18,6 +18,11 @@
 #include "framework/base/shard_id.h"
 #include "io/chunk.h"
 #include "io/operation.h"
+#include "io/uring_capabilities.h"
+
+namespace pelton {
+class BlockingPool;
+}
 
 namespace pelton::io {
 
@@ -36,6 +41,12 @@ class Reactor {
     // is but one shard.
     ShardId shard = ShardId(0);
     ListenerRegistry* listeners = nullptr;
+    // The threads for what the driver cannot do without blocking, and how many calls this shard may
+    // have there at once. Without a pool such calls block the shard: for simulations.
+    BlockingPool* blocking_pool = nullptr;
+    size_t blocking_calls = 64;
+    // Which capabilities of io_uring to use where the kernel has them.
+    UringCapabilities capabilities;
   };
   struct Statistics {
     uint64_t started = 0;             // operations handed in
@@ -43,7 +54,8 @@ class Reactor {
     uint64_t starved = 0;             // receives that had to wait for a free chunk
     uint64_t connections_opened = 0;  // TCP connections accepted or made
     uint64_t connections_closed = 0;
-    uint64_t accept_pauses = 0;  // times that accepting paused for want of descriptors
+    uint64_t accept_pauses = 0;   // times that accepting paused for want of descriptors
+    uint64_t blocking_calls = 0;  // operations that were given to the blocking pool
   };
 
   Reactor() : Reactor(Options()) {}
@@ -110,8 +122,7 @@ class Reactor {
     if (!completion.more) {
       if (operation.cancel_queued) [[unlikely]]
         DropCancellation(operation);
-      if (completion.result == -kNoChunkFree && operation.kind == OperationKind::kReceiveChunk)
-          [[unlikely]] {
+      if (completion.result == -kNoChunkFree && TakesChunks(operation.kind)) [[unlikely]] {
         return Starve(operation);
       }
       operation.state = Operation::State::kIdle;

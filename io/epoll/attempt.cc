@@ -1,12 +1,14 @@
 #include "io/epoll/attempt.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cerrno>
 
 #include "framework/base/check.h"
+#include "io/message_chunk.h"
 
 namespace pelton::io {
 namespace {
@@ -44,6 +46,40 @@ AttemptOutcome AttemptReceiveChunk(int descriptor, ChunkPool& chunks) {
   return {.result = result,
           .chunk = chunk,
           .is_short = static_cast<size_t>(result) < ChunkPool::kChunkBytes};
+}
+
+AttemptOutcome AttemptReceiveMessageChunk(const Operation& operation, ChunkPool& chunks) {
+  uint16_t chunk;
+  if (!chunks.TryTake(chunk)) return {.result = -ENOBUFS};
+  const int result =
+      ReceiveMessageIntoChunk(operation.descriptor, *static_cast<const msghdr*>(operation.address),
+                              chunks.data(chunk), ChunkPool::kChunkBytes);
+  if (result > 0) return {.result = result, .chunk = chunk};
+  chunks.Release(chunk);
+  return {.result = result == -EAGAIN ? kNotReady : result};
+}
+
+// The events that have come of those that are waited for.
+int AttemptPoll(int descriptor, uint32_t events) {
+  pollfd descriptors = {.fd = descriptor, .events = static_cast<int16_t>(events), .revents = 0};
+  const int ready = ::poll(&descriptors, 1, 0);
+  if (ready < 0) return errno == EINTR ? kNotReady : -errno;
+  if ((descriptors.revents & POLLNVAL) != 0) return -EBADF;
+  return ready == 0 ? kNotReady : descriptors.revents;
+}
+
+// Reads or writes a pipe, a terminal and the like, whose O_NONBLOCK may belong to others.
+int AttemptStream(const Operation& operation) {
+  const bool reads = operation.kind == OperationKind::kStreamRead;
+  const iovec vector = {operation.address, operation.length};
+  const auto transfer = [&](int flags) {
+    return reads ? ::preadv2(operation.descriptor, &vector, 1, -1, flags)
+                 : ::pwritev2(operation.descriptor, &vector, 1, -1, flags);
+  };
+  const int result = Transfer([&] { return transfer(RWF_NOWAIT); });
+  if (result != -EOPNOTSUPP) return result;
+  const int ready = AttemptPoll(operation.descriptor, reads ? POLLIN : POLLOUT);
+  return ready < 0 ? ready : Transfer([&] { return transfer(0); });
 }
 
 // The outcome of a transfer of `length` bytes into or out of somebody's memory.
@@ -87,7 +123,20 @@ AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks) {
       return Transferred(AttemptReceive(fd, operation.address, operation.length), operation.length);
     case OperationKind::kReceiveChunk:
       return AttemptReceiveChunk(fd, chunks);
+    case OperationKind::kReceiveMessage:
+      return {.result = Transfer([&] {
+                return ::recvmsg(fd, static_cast<msghdr*>(operation.address),
+                                 static_cast<int>(operation.length) | MSG_DONTWAIT);
+              })};
+    case OperationKind::kReceiveMessageChunk:
+      return AttemptReceiveMessageChunk(operation, chunks);
+    case OperationKind::kPoll:
+      return {.result = AttemptPoll(fd, operation.length)};
+    case OperationKind::kStreamRead:
+    case OperationKind::kStreamWrite:
+      return {.result = AttemptStream(operation)};
     case OperationKind::kSend:
+    case OperationKind::kSendZeroCopy:
       return Transferred(Transfer([&] {
                            return ::send(fd, operation.address, operation.length,
                                          MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -99,8 +148,7 @@ AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks) {
           Transfer([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); }),
           TotalLength(message));
     }
-    case OperationKind::kNop:
-    case OperationKind::kClose:
+    default:
       break;
   }
   PELTON_FATAL() << "an operation of kind " << OperationKindName(operation.kind)

@@ -28,6 +28,7 @@ struct AttemptOutcome {
 
 // Tries `operation`, which must be of a kind that can have to wait. A kReceiveChunk takes its chunk
 // from `chunks`, and fails with -ENOBUFS when there is none.
+// kStreamRead and kStreamWrite of what epoll(7) cannot watch come out as kNotReady, too.
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks);
 
 // Accepts a connection on `descriptor`. REQUIRES: the descriptor does not block.

@@ -15,6 +15,7 @@
 #include "framework/base/status.h"
 #include "io/driver.h"
 #include "io/epoll/attempt.h"
+#include "io/file_operation.h"
 
 namespace pelton::io {
 
@@ -36,9 +37,13 @@ bool IsTcp(int fd) {
          protocol == IPPROTO_TCP;
 }
 
+bool IsStream(OperationKind kind) {
+  return kind == OperationKind::kStreamRead || kind == OperationKind::kStreamWrite;
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor&) {
+absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor& reactor) {
   const int epoll_descriptor = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_descriptor < 0) return ErrnoToStatus(errno, "epoll_create1");
   const int event_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -47,7 +52,7 @@ absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor&) {
     ::close(epoll_descriptor);
     return ErrnoToStatus(error, "eventfd for wake-ups");
   }
-  std::unique_ptr<EpollDriver> driver(new EpollDriver(epoll_descriptor, event_descriptor));
+  std::unique_ptr<EpollDriver> driver(new EpollDriver(reactor, epoll_descriptor, event_descriptor));
   // Edge-triggered: every write is an edge, so the counter is never read.
   epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.fd = event_descriptor}};
   if (::epoll_ctl(epoll_descriptor, EPOLL_CTL_ADD, event_descriptor, &event) != 0) {
@@ -60,8 +65,10 @@ absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor&) {
   return driver;
 }
 
-EpollDriver::EpollDriver(int epoll_descriptor, int event_descriptor)
-    : epoll_descriptor_(epoll_descriptor), event_descriptor_(event_descriptor) {}
+EpollDriver::EpollDriver(Reactor& reactor, int epoll_descriptor, int event_descriptor)
+    : blocking_(reactor),
+      epoll_descriptor_(epoll_descriptor),
+      event_descriptor_(event_descriptor) {}
 
 EpollDriver::~EpollDriver() {
   ::close(event_descriptor_);
@@ -73,6 +80,8 @@ EpollDriver::Direction EpollDriver::DirectionOf(const Operation& operation) {
     case OperationKind::kConnect:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendZeroCopy:
+    case OperationKind::kStreamWrite:
       return kWrite;
     default:
       return kRead;
@@ -88,6 +97,8 @@ void EpollDriver::Submit(Reactor& reactor) {
 void EpollDriver::Start(Reactor& reactor, Operation& operation) {
   if (operation.kind == OperationKind::kNop) return reactor.Complete(operation, {.result = 0});
   if (operation.kind == OperationKind::kClose) return Close(reactor, operation);
+  if (operation.kind == OperationKind::kPoll) return StartPoll(reactor, operation);
+  if (IsFileKind(operation.kind)) return blocking_.Start(operation);
   if (Descriptor* descriptor = Find(operation.descriptor); descriptor != nullptr) {
     Side& side = descriptor->sides[DirectionOf(operation)];
     if (side.operation != nullptr) [[unlikely]]
@@ -114,7 +125,7 @@ void EpollDriver::Close(Reactor& reactor, Operation& operation) {
   const int fd = operation.descriptor;
   if (Descriptor* descriptor = Find(fd); descriptor != nullptr) {
     PELTON_CHECK(descriptor->sides[kRead].operation == nullptr &&
-                 descriptor->sides[kWrite].operation == nullptr)
+                 descriptor->sides[kWrite].operation == nullptr && descriptor->polls.empty())
         << "descriptor " << fd << " is closed with operations in flight";
     *descriptor = Descriptor();
   }
@@ -124,7 +135,11 @@ void EpollDriver::Close(Reactor& reactor, Operation& operation) {
 }
 
 void EpollDriver::Cancel(Reactor& reactor, Operation& operation) {
-  if (SideOf(operation).operation == &operation) {
+  if (blocking_.Cancel(operation)) return;
+  if (operation.kind == OperationKind::kPoll) {
+    const size_t removed = std::erase(Find(operation.descriptor)->polls, &operation);
+    PELTON_CHECK(removed == 1) << "a cancelled poll is not in flight here";
+  } else if (SideOf(operation).operation == &operation) {
     Unpark(operation);
   } else {
     const auto at = std::find(waiting_.begin(), waiting_.end(), &operation);
@@ -134,21 +149,51 @@ void EpollDriver::Cancel(Reactor& reactor, Operation& operation) {
   reactor.Complete(operation, {.result = -ECANCELED});
 }
 
-// Puts an operation into its free slot. When its descriptor cannot be watched, completes it and
-// returns false.
-bool EpollDriver::Park(Reactor& reactor, Operation& operation) {
+// Sees to it that the operation's descriptor is watched. When it cannot be, starts or completes the
+// operation otherwise and returns false.
+bool EpollDriver::Watch(Reactor& reactor, Operation& operation) {
   const Descriptor* descriptor = Find(operation.descriptor);
-  if (descriptor == nullptr || !descriptor->registered) {
-    const int error = Register(operation.descriptor);
-    if (error != 0) {
-      reactor.Complete(operation, {.result = -error});
-      return false;
-    }
+  if (descriptor != nullptr && descriptor->registered) return true;
+  const int error = Register(operation.descriptor);
+  if (error == 0) return true;
+  if (error == EPERM && IsStream(operation.kind)) {
+    blocking_.Start(operation);  // a file: always ready, but its disk may not be
+  } else {
+    reactor.Complete(operation, {.result = -error});
   }
+  return false;
+}
+
+// Puts an operation into its free slot, if its descriptor can be watched.
+bool EpollDriver::Park(Reactor& reactor, Operation& operation) {
+  if (!Watch(reactor, operation)) return false;
   Side& side = SideOf(operation);
   side.operation = &operation;
   side.ready = false;
   return true;
+}
+
+void EpollDriver::StartPoll(Reactor& reactor, Operation& operation) {
+  if (!operation.multishot) {
+    const AttemptOutcome outcome = Attempt(operation, reactor.chunks());
+    if (outcome.result != kNotReady) return reactor.Complete(operation, {.result = outcome.result});
+  }
+  // What is ready already makes an edge when the descriptor is new here; else it is told below.
+  if (!Watch(reactor, operation)) return;
+  Find(operation.descriptor)->polls.push_back(&operation);
+  if (operation.multishot) AdvancePolls(reactor, operation.descriptor);
+}
+
+// Tells the polls of a descriptor what has come. A multishot one that finds an error ends.
+void EpollDriver::AdvancePolls(Reactor& reactor, int fd) {
+  const std::vector<Operation*> polls = std::exchange(Find(fd)->polls, {});
+  for (Operation* const poll : polls) {
+    const AttemptOutcome outcome = Attempt(*poll, reactor.chunks());
+    const bool stays = outcome.result == kNotReady || (poll->multishot && outcome.result >= 0);
+    if (stays) Find(fd)->polls.push_back(poll);
+    if (outcome.result == kNotReady) continue;
+    reactor.Complete(*poll, {.result = outcome.result, .more = stays});
+  }
 }
 
 // Returns 0 or an errno. What is ready already makes an edge.
@@ -206,6 +251,7 @@ void EpollDriver::Reap(Reactor& reactor) {
 void EpollDriver::Dispatch(Reactor& reactor, const epoll_event& event) {
   const int fd = event.data.fd;
   if (fd == event_descriptor_) return;
+  if (!Find(fd)->polls.empty()) AdvancePolls(reactor, fd);
   Descriptor& descriptor = *Find(fd);
   Side& reading = descriptor.sides[kRead];
   Side& writing = descriptor.sides[kWrite];

@@ -10,7 +10,8 @@
 //
 // Invariants
 //  1. Between calls, an operation in flight is parked: in the slot of its descriptor and direction,
-//     or in waiting_ when another one holds that slot.
+//     in waiting_ when another one holds that slot, or among its descriptor's polls; or it is with
+//     the blocking calls.
 //  2. `ready` is false only if an edge is still to come: the last attempt found nothing, or a TCP
 //     transfer came out short, which says the same (epoll(7)) as long as no hang-up, error or
 //     urgent data has been reported.
@@ -33,6 +34,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "io/blocking_calls.h"
 #include "io/operation.h"
 #include "io/reactor.h"
 
@@ -71,6 +73,7 @@ class EpollDriver {
   };
   struct Descriptor {
     Side sides[2];
+    std::vector<Operation*> polls;  // kPoll, which get in nobody's way
     bool registered = false;
     bool is_tcp = false;
     bool unfinished = false;  // stands in unfinished_
@@ -79,7 +82,7 @@ class EpollDriver {
   // Events taken from the kernel at once.
   static constexpr int kEvents = 256;
 
-  EpollDriver(int epoll_descriptor, int event_descriptor);
+  EpollDriver(Reactor& reactor, int epoll_descriptor, int event_descriptor);
 
   static Direction DirectionOf(const Operation& operation);
   Descriptor* Find(int fd) {
@@ -93,6 +96,9 @@ class EpollDriver {
   void Start(Reactor& reactor, Operation& operation);
   void Close(Reactor& reactor, Operation& operation);
   void Cancel(Reactor& reactor, Operation& operation);
+  void StartPoll(Reactor& reactor, Operation& operation);
+  void AdvancePolls(Reactor& reactor, int fd);
+  bool Watch(Reactor& reactor, Operation& operation);
   bool Park(Reactor& reactor, Operation& operation);
   int Register(int fd);
   void Unpark(Operation& operation);
@@ -105,6 +111,7 @@ class EpollDriver {
   void AcceptMany(Reactor& reactor, Operation& operation);
   void NoteTransfer(const Operation& operation, bool is_short);
 
+  BlockingCalls blocking_;
   const int epoll_descriptor_;
   const int event_descriptor_;
   bool has_nanosecond_wait_ = false;

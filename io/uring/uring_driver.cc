@@ -14,6 +14,9 @@
 #include "framework/base/check.h"
 #include "framework/base/status.h"
 #include "io/driver.h"
+#include "io/file_operation.h"
+#include "io/message_chunk.h"
+#include "io/uring/prepare.h"
 #include "io/uring/probe.h"
 
 namespace pelton::io {
@@ -26,6 +29,7 @@ namespace {
 // bits.
 constexpr uint64_t kOperationTag = 0;
 constexpr uint64_t kPollTag = 1;      // a poll that stands in for a receive into a chunk
+constexpr uint64_t kZeroCopyTag = 3;  // completes twice: the bytes are sent; the memory is free
 constexpr uint64_t kOwnChunkTag = 4;  // a receive into a chunk that was taken for it
 constexpr uint64_t kTagMask = 7;
 static_assert(alignof(Operation) > kTagMask);
@@ -41,15 +45,41 @@ constexpr int kBufferGroup = 0;
 // turn needs more.
 constexpr unsigned kInitialProvided = 64;
 
+// Receives what a poll announced. Returns bytes, 0 at the end, or a negative errno.
+int ReceiveNow(const Operation& operation, char* chunk) {
+  if (operation.kind == OperationKind::kReceiveMessageChunk) {
+    return ReceiveMessageIntoChunk(operation.descriptor,
+                                   *static_cast<const msghdr*>(operation.address), chunk,
+                                   ChunkPool::kChunkBytes);
+  }
+  const ssize_t received =
+      ::recv(operation.descriptor, chunk, ChunkPool::kChunkBytes, MSG_DONTWAIT);
+  if (received >= 0) return static_cast<int>(received);
+  return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+// Whether operations of this kind go to the blocking pool.
+bool IsBlocking(OperationKind kind, const UringCapabilities& capabilities) {
+  if (!IsFileKind(kind)) return false;
+  if (kind == OperationKind::kCall) return true;
+  if (kind == OperationKind::kTruncate) return !capabilities.truncate;
+  if (kind == OperationKind::kSplice) return !capabilities.splice;
+  return IsPathKind(kind) ? !capabilities.path_operations : !capabilities.file_operations;
+}
+
+// Whether an operation's descriptor is one that it works on, so that it gains by a direct one.
+bool WorksOnDescriptor(OperationKind kind) {
+  return kind != OperationKind::kNop && !IsPathKind(kind);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reactor,
-                                                                 UringCapabilities wanted) {
+absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reactor) {
   PELTON_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Create(kSubmissionEntries));
   const int event_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_descriptor < 0) return ErrnoToStatus(errno, "eventfd for wake-ups");
   std::unique_ptr<UringDriver> driver(new UringDriver(std::move(ring), reactor, event_descriptor));
-  driver->Probe(wanted);
+  driver->Probe();
   if (driver->capabilities_.buffer_ring) driver->RegisterBufferRing();
   if (driver->capabilities_.direct_descriptors) driver->RegisterDescriptors();
   return driver;
@@ -59,6 +89,7 @@ UringDriver::UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event
     : ring_(std::move(ring)),
       reactor_(reactor),
       chunks_(reactor.chunks()),
+      blocking_(reactor),
       event_descriptor_(event_descriptor) {}
 
 UringDriver::~UringDriver() {
@@ -68,15 +99,15 @@ UringDriver::~UringDriver() {
   ::close(event_descriptor_);
 }
 
-void UringDriver::Probe(const UringCapabilities& wanted) {
+void UringDriver::Probe() {
   const UringCapabilities found = ProbeCapabilities(*ring_);
-  capabilities_ = {
-      .multishot_accept = wanted.multishot_accept && found.multishot_accept,
-      .multishot_receive = wanted.multishot_receive && found.multishot_receive,
-      .buffer_ring = wanted.buffer_ring && found.buffer_ring,
-      .message_ring = wanted.message_ring && found.message_ring,
-      .direct_descriptors = wanted.direct_descriptors && found.direct_descriptors,
-  };
+  const UringCapabilities& wanted = reactor_.options().capabilities;
+  for (const CapabilityDescription& capability : AllCapabilities()) {
+    capabilities_.*(capability.member) = wanted.*(capability.member) && found.*(capability.member);
+  }
+  for (int i = 0; i < kOperationKinds; ++i) {
+    is_blocking_[i] = IsBlocking(static_cast<OperationKind>(i), capabilities_);
+  }
 }
 
 void UringDriver::RegisterBufferRing() {
@@ -184,15 +215,21 @@ void UringDriver::Submit(Reactor& reactor) {
   if (ring_->unsubmitted() == 0) direct_updates_.clear();
   if (buffer_ring_ != nullptr) RefillBufferRing();
   reactor.FeedStarved();
-  while (Operation* operation = reactor.TakePending()) Prepare(*operation);
+  while (Operation* operation = reactor.TakePending()) Start(*operation);
   while (Operation* operation = reactor.TakeCancellation()) PrepareCancellation(*operation);
   if (ring_->unsubmitted() == 0 && !ring_->NeedsEnter()) return;
   Enter(/*wait=*/false, 0);
 }
 
-void UringDriver::Prepare(Operation& operation) {
+void UringDriver::Start(Operation& operation) {
+  if (is_blocking_[static_cast<int>(operation.kind)]) [[unlikely]]
+    return blocking_.Start(operation);
   if (operation.kind == OperationKind::kClose) return PrepareClose(operation);
-  const bool direct = operation.kind != OperationKind::kNop && UseDirect(operation.descriptor);
+  Prepare(operation);
+}
+
+void UringDriver::Prepare(Operation& operation) {
+  const bool direct = WorksOnDescriptor(operation.kind) && UseDirect(operation.descriptor);
   io_uring_sqe* entry = NextEntry();
   const int fd = operation.descriptor;
   uint64_t tag = kOperationTag;
@@ -224,8 +261,35 @@ void UringDriver::Prepare(Operation& operation) {
       ::io_uring_prep_sendmsg(entry, fd, static_cast<msghdr*>(operation.address),
                               MSG_NOSIGNAL | MSG_WAITALL);
       break;
-    case OperationKind::kClose:
-      break;  // PrepareClose()
+    case OperationKind::kSendZeroCopy:
+      if (!capabilities_.send_zero_copy) {
+        ::io_uring_prep_send(entry, fd, operation.address, operation.length,
+                             MSG_NOSIGNAL | MSG_WAITALL);
+        break;
+      }
+      ::io_uring_prep_send_zc(entry, fd, operation.address, operation.length,
+                              MSG_NOSIGNAL | MSG_WAITALL, IORING_SEND_ZC_REPORT_USAGE);
+      tag = kZeroCopyTag;
+      break;
+    case OperationKind::kReceiveMessage:
+      ::io_uring_prep_recvmsg(entry, fd, static_cast<msghdr*>(operation.address), operation.length);
+      break;
+    case OperationKind::kReceiveMessageChunk:
+      tag = PrepareReceiveMessageChunk(operation, entry);
+      break;
+    case OperationKind::kPoll:
+      ::io_uring_prep_poll_add(entry, fd, operation.length);
+      if (operation.multishot && capabilities_.multishot_poll) entry->len = IORING_POLL_ADD_MULTI;
+      break;
+    case OperationKind::kStreamRead:
+      ::io_uring_prep_read(entry, fd, operation.address, operation.length, ~uint64_t{0});
+      break;
+    case OperationKind::kStreamWrite:
+      ::io_uring_prep_write(entry, fd, operation.address, operation.length, ~uint64_t{0});
+      break;
+    default:
+      PrepareFileOperation(static_cast<const FileOperation&>(operation), entry);
+      break;
   }
   if (direct) entry->flags |= IOSQE_FIXED_FILE;
   entry->user_data = reinterpret_cast<uintptr_t>(&operation) | tag;
@@ -254,15 +318,41 @@ uint64_t UringDriver::PrepareReceiveChunk(Operation& operation, io_uring_sqe* en
   return kOperationTag;
 }
 
-void UringDriver::PrepareCancellation(Operation& operation) {
-  uint64_t tag = kOperationTag;
-  if (operation.kind == OperationKind::kReceiveChunk) {
-    if (operation.address != nullptr) {
-      tag = kOwnChunkTag;
-    } else if (!capabilities_.buffer_ring) {
-      tag = kPollTag;
-    }
+uint64_t UringDriver::PrepareReceiveMessageChunk(Operation& operation, io_uring_sqe* entry) {
+  // Without multishot the kernel writes no header into a chunk.
+  if (!capabilities_.multishot_receive_message || !capabilities_.buffer_ring) {
+    ::io_uring_prep_poll_add(entry, operation.descriptor, POLLIN);
+    return kPollTag;
   }
+  ::io_uring_prep_recvmsg_multishot(entry, operation.descriptor,
+                                    static_cast<msghdr*>(operation.address), MSG_CMSG_CLOEXEC);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = kBufferGroup;
+  return kOperationTag;
+}
+
+// The tag of an operation's entry in flight.
+uint64_t UringDriver::TagOf(const Operation& operation) const {
+  switch (operation.kind) {
+    case OperationKind::kReceiveChunk:
+      if (operation.address != nullptr) return kOwnChunkTag;
+      return capabilities_.buffer_ring ? kOperationTag : kPollTag;
+    case OperationKind::kReceiveMessageChunk:
+      return capabilities_.multishot_receive_message && capabilities_.buffer_ring ? kOperationTag
+                                                                                  : kPollTag;
+    case OperationKind::kSendZeroCopy:
+      return capabilities_.send_zero_copy ? kZeroCopyTag : kOperationTag;
+    default:
+      return kOperationTag;
+  }
+}
+
+void UringDriver::PrepareCancellation(Operation& operation) {
+  if (is_blocking_[static_cast<int>(operation.kind)]) [[unlikely]] {
+    blocking_.Cancel(operation);
+    return;
+  }
+  const uint64_t tag = TagOf(operation);
   io_uring_sqe* entry = NextEntry();  // may complete the operation
   ::io_uring_prep_cancel64(entry, reinterpret_cast<uintptr_t>(&operation) | tag, 0);
   entry->user_data = kIgnored;
@@ -282,6 +372,8 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
   Operation& operation = *reinterpret_cast<Operation*>(entry.user_data & ~kTagMask);
   if (tag == kPollTag) [[unlikely]]
     return OnReadable(reactor, operation, entry.res);
+  if (tag == kZeroCopyTag) [[unlikely]]
+    return OnZeroCopy(reactor, operation, entry);
   if (tag == kOwnChunkTag) {
     const uint16_t chunk = static_cast<uint16_t>(operation.length);
     if (entry.res > 0) [[likely]]
@@ -307,17 +399,26 @@ void UringDriver::OnReadable(Reactor& reactor, Operation& operation, int result)
   if (result < 0) return reactor.Complete(operation, {.result = result});
   uint16_t chunk;
   if (!chunks_.TryTake(chunk)) return reactor.Complete(operation, {.result = -ENOBUFS});
-  const ssize_t received =
-      ::recv(operation.descriptor, chunks_.data(chunk), ChunkPool::kChunkBytes, MSG_DONTWAIT);
-  if (received > 0) {
-    return reactor.Complete(operation, {.result = static_cast<int32_t>(received), .chunk = chunk});
-  }
-  const int error = received < 0 ? errno : 0;
+  const int received = ReceiveNow(operation, chunks_.data(chunk));
+  if (received > 0) return reactor.Complete(operation, {.result = received, .chunk = chunk});
   chunks_.Release(chunk);
-  if (error == EAGAIN || error == EINTR) {  // somebody else took the bytes: wait for the next ones
-    return reactor.Retry(operation);
+  // EAGAIN: somebody else took the bytes; wait for the next ones.
+  if (received == -EAGAIN) return reactor.Retry(operation);
+  reactor.Complete(operation, {.result = received});
+}
+
+// The first completion tells how much was sent, and that the second one follows, which tells that
+// the memory is free. Only an error may come alone.
+void UringDriver::OnZeroCopy(Reactor& reactor, Operation& operation, const io_uring_cqe& entry) {
+  if ((entry.flags & IORING_CQE_F_NOTIF) != 0) {
+    const bool copied = (static_cast<uint32_t>(entry.res) & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
+    return reactor.Complete(operation,
+                            {.result = static_cast<int32_t>(operation.length), .copied = copied});
   }
-  reactor.Complete(operation, {.result = -error});
+  if ((entry.flags & IORING_CQE_F_MORE) == 0) {
+    return reactor.Complete(operation, {.result = entry.res});
+  }
+  operation.length = static_cast<uint32_t>(entry.res);
 }
 
 bool UringDriver::ArmWakeup() {

@@ -17,32 +17,22 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "io/blocking_calls.h"
 #include "io/operation.h"
 #include "io/reactor.h"
 #include "io/uring/ring.h"
+#include "io/uring_capabilities.h"
 
 namespace pelton::io {
-
-// What the running kernel can, found by trying. Each can be turned off, so that its substitute is
-// tested.
-struct UringCapabilities {
-  bool multishot_accept = true;   // else: one accept at a time
-  bool multishot_receive = true;  // else: one receive at a time
-  bool buffer_ring = true;        // else: poll, then receive into a chunk
-  bool message_ring = true;       // else: shards wake each other through eventfd
-  // Else: each operation looks its descriptor up in the process's table
-  bool direct_descriptors = true;
-};
 
 class UringDriver {
  public:
   static constexpr const char* kName = "uring";
   static constexpr unsigned kSubmissionEntries = 1024;
 
-  // `wanted` are the capabilities to use if the kernel has them. `reactor` must outlive the driver.
-  // ERRORS: those of Ring::Create(), and of eventfd(2).
-  static absl::StatusOr<std::unique_ptr<UringDriver>> Create(Reactor& reactor,
-                                                             UringCapabilities wanted = {});
+  // Uses the capabilities that the kernel has and the reactor's options want. `reactor` must outlive
+  // the driver. ERRORS: those of Ring::Create(), and of eventfd(2).
+  static absl::StatusOr<std::unique_ptr<UringDriver>> Create(Reactor& reactor);
   // REQUIRES: reactor.in_flight() is 0.
   ~UringDriver();
 
@@ -59,13 +49,15 @@ class UringDriver {
  private:
   UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor);
 
-  void Probe(const UringCapabilities& wanted);
+  void Probe();
   void RegisterBufferRing();
   void UnregisterBufferRing();
   void RefillBufferRing();
   io_uring_sqe* NextEntry();
+  void Start(Operation& operation);
   void Prepare(Operation& operation);
   uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
+  uint64_t PrepareReceiveMessageChunk(Operation& operation, io_uring_sqe* entry);
   void PrepareCancellation(Operation& operation);
   void RegisterDescriptors();
   bool UseDirect(int descriptor);
@@ -74,10 +66,14 @@ class UringDriver {
   int Enter(bool wait, int64_t timeout_ns);
   void OnCompletion(Reactor& reactor, const io_uring_cqe& entry);
   void OnReadable(Reactor& reactor, Operation& operation, int result);
+  void OnZeroCopy(Reactor& reactor, Operation& operation, const io_uring_cqe& entry);
+  uint64_t TagOf(const Operation& operation) const;
 
   std::unique_ptr<Ring> ring_;
   Reactor& reactor_;
   ChunkPool& chunks_;
+  BlockingCalls blocking_;
+  bool is_blocking_[kOperationKinds] = {};  // kinds that the ring does not do here
   UringCapabilities capabilities_;
   const int event_descriptor_;
   uint64_t event_value_ = 0;

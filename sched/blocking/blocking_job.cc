@@ -4,17 +4,24 @@
 
 namespace pelton::sched_internal {
 
-void BlockingJob::Begin(PromiseBase& leaf) {
-  if (StoppedBeforeWaiting() || !pool_.Admit(*this)) return Requeue(leaf);
+bool BlockingJob::Submit() {
+  claim_.store(Claim::kNone, std::memory_order_relaxed);
+  if (!pool_.Admit(*this)) return false;
   home_ = Scheduler::Current();
   deliver = &BlockingJob::Arrive;
-  Suspend(leaf);
   home_->BeginExternal();
   pool_.Submit(*this);
+  return true;
+}
+
+void BlockingJob::Withdraw() {
+  stop_.Request();
+  // One that runs ends when its function returns.
+  if (ClaimAs(Claim::kWithdrawn)) pool_.Withdraw(*this);
 }
 
 void BlockingJob::SendHome() {
-  // What the shard itself withdraws ends its wait within the turn.
+  // What the shard itself withdraws is home within the turn.
   if (home_ == Scheduler::Current()) return Arrive(this);
   home_->foreign_inbox().Push(*this);
 }
@@ -22,24 +29,23 @@ void BlockingJob::SendHome() {
 void BlockingJob::Arrive(ForeignNode* node) {
   BlockingJob* const job = static_cast<BlockingJob*>(node);
   job->home_->EndExternal();
-  job->Resume();
+  job->OnHome();
 }
 
-void BlockingJob::Interrupt() {
-  stop_.Request();
-  // One that runs ends when its function returns.
-  if (ClaimAs(Claim::kWithdrawn)) pool_.Withdraw(*this);
+void AwaitedJob::Begin(PromiseBase& leaf) {
+  if (StoppedBeforeWaiting()) return Requeue(leaf);
+  Suspend(leaf);
+  if (!Submit()) Resume();
 }
 
-absl::Status BlockingJob::WhyItDidNotRun() const {
-  if (!refusal_.ok()) return refusal_;
+absl::Status AwaitedJob::WhyItDidNotRun() const {
+  if (!refusal().ok()) return refusal();
   return Scheduler::Current()->current_context().StopStatus();
 }
 
-void BlockingJob::Describe(std::ostream& out) const {
-  const bool started = claim_.load(std::memory_order_relaxed) == Claim::kStarted;
-  out << (started ? "a function on a thread of" : "a thread of") << " the blocking pool \""
-      << pool_.name() << '"';
+void AwaitedJob::Describe(std::ostream& out) const {
+  out << (ran() ? "a function on a thread of" : "a thread of") << " the blocking pool \""
+      << pool().name() << '"';
 }
 
 }  // namespace pelton::sched_internal

@@ -50,7 +50,7 @@ struct BlockingReturn<Function, true> {
 };
 
 template <typename Function>
-class BlockingAwaiter final : private BlockingJob {
+class BlockingAwaiter final : private AwaitedJob {
   static constexpr bool kTakesStopFlag = std::is_invocable_v<Function&, const StopFlag&>;
   static_assert(kTakesStopFlag || std::is_invocable_v<Function&>,
                 "RunBlocking() takes a function of no argument, or of a const StopFlag&");
@@ -63,7 +63,7 @@ class BlockingAwaiter final : private BlockingJob {
 
  public:
   BlockingAwaiter(BlockingPool& pool, WhenFull when_full, Function function)
-      : BlockingJob(pool, when_full), function_(std::move(function)) {}
+      : AwaitedJob(pool, when_full), function_(std::move(function)) {}
 
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>

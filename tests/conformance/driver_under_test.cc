@@ -17,23 +17,6 @@ struct Choice {
 };
 Choice choice;
 
-bool TurnOff(std::string_view capability) {
-  io::UringCapabilities& wanted = choice.capabilities;
-  const std::pair<std::string_view, bool*> known[] = {
-      {"multishot_accept", &wanted.multishot_accept},
-      {"multishot_receive", &wanted.multishot_receive},
-      {"buffer_ring", &wanted.buffer_ring},
-      {"message_ring", &wanted.message_ring},
-      {"direct_descriptors", &wanted.direct_descriptors},
-  };
-  for (const auto& [name, wanted_capability] : known) {
-    if (name != capability) continue;
-    *wanted_capability = false;
-    return true;
-  }
-  return false;
-}
-
 bool Obey(std::string_view argument) {
   constexpr std::string_view kWithout = "--without=";
   if (argument == "--driver=uring" || argument == "--driver=epoll") {
@@ -41,7 +24,7 @@ bool Obey(std::string_view argument) {
     return true;
   }
   return argument.substr(0, kWithout.size()) == kWithout &&
-         TurnOff(argument.substr(kWithout.size()));
+         io::TurnOffCapabilities(argument.substr(kWithout.size()), choice.capabilities).ok();
 }
 
 }  // namespace
@@ -60,8 +43,7 @@ bool DriverUnderTest::IsUring() { return choice.uring; }
 
 absl::StatusOr<std::unique_ptr<DriverUnderTest>> DriverUnderTest::Create(io::Reactor& reactor) {
   if (choice.uring) {
-    absl::StatusOr<std::unique_ptr<io::UringDriver>> driver =
-        io::UringDriver::Create(reactor, choice.capabilities);
+    absl::StatusOr<std::unique_ptr<io::UringDriver>> driver = io::UringDriver::Create(reactor);
     if (!driver.ok()) return driver.status();
     return std::unique_ptr<DriverUnderTest>(new DriverUnderTest(*std::move(driver)));
   }
@@ -80,7 +62,9 @@ void DriverUnderTest::WakePeer(DriverUnderTest& peer) {
 }
 
 void DriverTest::SetUp() {
-  harness_ = std::make_unique<Harness>(DriverUnderTest::Create, options_);
+  io::Reactor::Options options = options_;
+  options.capabilities = choice.capabilities;
+  harness_ = std::make_unique<Harness>(DriverUnderTest::Create, options);
   const absl::Status& status = harness_->status();
   const bool refused = absl::IsPermissionDenied(status) || absl::IsUnimplemented(status);
   if (DriverUnderTest::IsUring() && refused) {

@@ -1,5 +1,5 @@
-// DriverHarness: a shard's worth of machinery for tests of I/O: frame pool, scheduler, reactor and
-// one driver, turned by the test.
+// DriverHarness: a shard's worth of machinery for tests of I/O: frame pool, scheduler, reactor,
+// blocking pool and one driver, turned by the test.
 //
 //   DriverHarness<io::EpollDriver> harness(io::EpollDriver::Create);
 //   ASSERT_TRUE(harness.status().ok()) << harness.status();
@@ -24,7 +24,9 @@
 #include "framework/base/check.h"
 #include "io/driver.h"
 #include "io/reactor.h"
+#include "sched/blocking/blocking_pool.h"
 #include "sched/clock.h"
+#include "sched/mailbox.h"
 #include "sched/scheduler.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
@@ -52,14 +54,20 @@ class DriverHarness {
 
   explicit DriverHarness(const Factory& create) : DriverHarness(create, io::Reactor::Options()) {}
   DriverHarness(const Factory& create, const io::Reactor::Options& options)
-      : scheduler_(clock_),
-        reactor_(options),
+      : blocking_pool_(MakePool()),
+        scheduler_(clock_),
+        reactor_(WithPool(options)),
         scheduler_binding_(&scheduler_, &frames_),
         reactor_binding_(&reactor_) {
     absl::StatusOr<std::unique_ptr<D>> driver = create(reactor_);
     status_ = driver.status();
-    if (driver.ok()) driver_ = *std::move(driver);
+    if (!driver.ok()) return;
+    driver_ = *std::move(driver);
+    scheduler_.foreign_inbox().SetWaker(
+        &sleep_flag_, [](void* own) { static_cast<D*>(own)->Wake(); }, driver_.get());
   }
+  // The pool's threads may be about to wake the driver.
+  ~DriverHarness() { blocking_pool_.reset(); }
 
   // Whether the driver could be made; nothing else may be called when not.
   const absl::Status& status() const { return status_; }
@@ -93,7 +101,11 @@ class DriverHarness {
       if (now >= end) return false;
       if (IsBusy()) continue;
       const Timestamp wake = std::min(scheduler_.NextTimer(), end);
-      driver_->Wait(std::max<int64_t>(0, wake.nanoseconds() - now.nanoseconds()));
+      sleep_flag_.PrepareToSleep();
+      if (scheduler_.foreign_inbox().Empty()) {
+        driver_->Wait(std::max<int64_t>(0, wake.nanoseconds() - now.nanoseconds()));
+      }
+      sleep_flag_.WakeUp();
     }
     return true;
   }
@@ -103,6 +115,7 @@ class DriverHarness {
     frames_.DrainRemote();
     scheduler_.BeginTurn();
     scheduler_.RunReady();
+    scheduler_.foreign_inbox().Deliver();
     scheduler_.FireTimers();
     driver_->Submit(reactor_);
     driver_->Reap(reactor_);
@@ -119,11 +132,25 @@ class DriverHarness {
     *outcome = co_await std::move(task);
   }
 
+  static std::unique_ptr<BlockingPool> MakePool() {
+    absl::StatusOr<std::unique_ptr<BlockingPool>> pool =
+        BlockingPool::Create({.name = "test", .max_threads = 4});
+    PELTON_CHECK(pool.ok()) << pool.status().ToString();
+    return *std::move(pool);
+  }
+  io::Reactor::Options WithPool(io::Reactor::Options options) const {
+    options.blocking_pool = blocking_pool_.get();
+    return options;
+  }
+
   bool IsBusy() const {
-    return scheduler_.HasReady() || reactor_.HasWork() || driver_->HasCompletions();
+    return !scheduler_.foreign_inbox().Empty() || scheduler_.HasReady() || reactor_.HasWork() ||
+           driver_->HasCompletions();
   }
 
   MonotonicClock clock_;
+  std::unique_ptr<BlockingPool> blocking_pool_;
+  SleepFlag sleep_flag_;
   FramePool frames_;
   Scheduler scheduler_;
   io::Reactor reactor_;
