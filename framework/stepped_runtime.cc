@@ -22,7 +22,7 @@ SteppedRuntime::SteppedRuntime(const Options& options)
           options.shards, [](void*, const SocketAddress&, uint32_t) {}, nullptr),
       members_(options.shards),
       order_(options.shards),
-      random_state_(options.seed) {
+      random_(options.seed) {
   absl::StatusOr<std::unique_ptr<BlockingPool>> pool = BlockingPool::Create(options.blocking);
   PELTON_CHECK(pool.ok()) << pool.status();
   blocking_pool_ = *std::move(pool);
@@ -32,6 +32,7 @@ SteppedRuntime::SteppedRuntime(const Options& options)
     Shard::Options shard_options = options.shard;
     shard_options.reactor.shard = ShardId(i);
     shard_options.reactor.listeners = &group_.listeners();
+    shard_options.reactor.blocking_pool = blocking_pool_.get();
     members_[i].shard = std::make_unique<Shard>(group_, ShardId(i), clock_, shard_options);
     absl::StatusOr<std::unique_ptr<io::EpollDriver>> driver =
         io::EpollDriver::Create(members_[i].shard->reactor());
@@ -66,16 +67,8 @@ void SteppedRuntime::Start(const ServeFunction& serve) {
   }
 }
 
-// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
-uint64_t SteppedRuntime::NextRandom() {
-  uint64_t z = (random_state_ += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 void SteppedRuntime::RunTurns() {
-  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[NextRandom() % i]);
+  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random_.Next() % i]);
   for (uint32_t index : order_) {
     Member& member = members_[index];
     if (member.finished) continue;  // it has left its loop

@@ -24,6 +24,7 @@
 #include "io/epoll/epoll_driver.h"
 #include "sched/blocking/blocking_pool.h"
 #include "sched/clock.h"
+#include "sched/random.h"
 
 namespace pelton {
 
@@ -69,7 +70,6 @@ class SteppedRuntime {
     bool finished = false;
   };
 
-  uint64_t NextRandom();
   void RunTurns();
   bool AnyWork() const;
   bool AwaitCompletions();
@@ -80,7 +80,7 @@ class SteppedRuntime {
   ShardGroup group_;
   std::vector<Member> members_;
   std::vector<uint32_t> order_;
-  uint64_t random_state_;
+  Random random_;
   bool ended_ = false;
 };
 

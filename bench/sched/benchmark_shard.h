@@ -16,21 +16,33 @@ namespace pelton {
 
 class BenchmarkShard {
  public:
-  BenchmarkShard() : scheduler_(clock_), binding_(&scheduler_, &frames_) {
+  explicit BenchmarkShard(const Scheduler::Options& options = {})
+      : scheduler_(clock_, options), binding_(&scheduler_, &frames_) {
     scope_.emplace(&scheduler_.root(), TaskScope::Options{});
   }
 
   // Runs `task` to its end, turn by turn, and what became ready by then.
   void Run(Task<void> task) {
     scope_->Spawn(std::move(task));
+    RunToTheEnd();
+  }
+
+  // Takes turns until all tasks of the scope have ended.
+  void RunToTheEnd() {
     while (scope_->live() > 0 || scheduler_.HasReady()) {
-      scheduler_.BeginTurn();
-      scheduler_.RunReady();
+      Turn();
       scheduler_.foreign_inbox().Deliver();
       scheduler_.FireTimers();
     }
   }
 
+  // Runs what is ready.
+  void Turn() {
+    scheduler_.BeginTurn();
+    scheduler_.RunReady();
+  }
+
+  TaskScope& scope() { return *scope_; }
   FramePool& frames() { return frames_; }
 
  private:

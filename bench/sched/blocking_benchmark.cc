@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "alloc/frame_pool.h"
+#include "bench/sched/benchmark_shard.h"
 #include "framework/base/check.h"
 #include "sched/blocking/blocking_pool.h"
 #include "sched/blocking/run_blocking.h"
@@ -23,34 +23,18 @@
 namespace pelton {
 namespace {
 
-// A shard's worth of scheduling on this thread, on the real clock. It never sleeps, as a shard that
-// has just had something to do does not. The pool ends before what it wakes.
-class BenchmarkShard {
+// A benchmark's shard with a pool of four threads.
+class ShardWithPool : public BenchmarkShard {
  public:
-  BenchmarkShard() : scheduler_(clock_), binding_(&scheduler_, &frames_) {
-    scope_.emplace(&scheduler_.root(), TaskScope::Options{});
+  ShardWithPool() {
     absl::StatusOr<std::unique_ptr<BlockingPool>> pool = BlockingPool::Create({.max_threads = 4});
     PELTON_CHECK(pool.ok()) << pool.status();
     pool_ = *std::move(pool);
   }
 
-  TaskScope& scope() { return *scope_; }
   BlockingPool& pool() { return *pool_; }
 
-  void RunToTheEnd() {
-    while (scope_->live() > 0) {
-      scheduler_.BeginTurn();
-      scheduler_.RunReady();
-      scheduler_.foreign_inbox().Deliver();
-    }
-  }
-
  private:
-  FramePool frames_;
-  const MonotonicClock clock_;
-  Scheduler scheduler_;
-  SchedulerBinding binding_;
-  std::optional<TaskScope> scope_;
   std::unique_ptr<BlockingPool> pool_;
 };
 
@@ -60,7 +44,7 @@ Task<void> CallInTurn(benchmark::State& state, BlockingPool& pool) {
 
 // One call at a time: there, and back home.
 void BM_Blocking_RoundTrip(benchmark::State& state) {
-  BenchmarkShard shard;
+  ShardWithPool shard;
   shard.scope().Spawn(CallInTurn(state, shard.pool()));
   shard.RunToTheEnd();
 }
@@ -72,7 +56,7 @@ Task<void> CallOnce(BlockingPool& pool) {
 
 // Many at a time: an item is a call.
 void BM_Blocking_CallsAtOnce(benchmark::State& state) {
-  BenchmarkShard shard;
+  ShardWithPool shard;
   for (auto _ : state) {
     for (int64_t i = 0; i < state.range(0); ++i) shard.scope().Spawn(CallOnce(shard.pool()));
     shard.RunToTheEnd();

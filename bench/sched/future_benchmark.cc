@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "alloc/frame_pool.h"
+#include "bench/sched/benchmark_shard.h"
 #include "framework/base/check.h"
 #include "sched/clock.h"
 #include "sched/future/future.h"
@@ -37,31 +37,6 @@ void CountRounds(benchmark::State& state, int64_t rounds) {
   state.counters["per_round"] = benchmark::Counter(
       static_cast<double>(rounds), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
-
-// A shard's worth of scheduling on this thread, on the real clock.
-class BenchmarkShard {
- public:
-  BenchmarkShard() : scheduler_(clock_), binding_(&scheduler_, &frames_), root_(nullptr) {
-    scope_.emplace(&root_, TaskScope::Options{});
-  }
-
-  // Runs `task` to its end, turn by turn.
-  void Run(Task<void> task) {
-    scope_->Spawn(std::move(task));
-    while (scope_->live() > 0 || scheduler_.HasReady()) {
-      scheduler_.BeginTurn();
-      scheduler_.RunReady();
-    }
-  }
-
- private:
-  FramePool frames_;
-  const MonotonicClock clock_;
-  Scheduler scheduler_;
-  SchedulerBinding binding_;
-  TaskContext root_;
-  std::optional<TaskScope> scope_;
-};
 
 Task<void> ThenAndYield(benchmark::State& state, int batch, int yields) {
   int64_t sum = 0;

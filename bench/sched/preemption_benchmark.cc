@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "alloc/frame_pool.h"
+#include "bench/sched/benchmark_shard.h"
 #include "framework/base/check.h"
 #include "sched/clock.h"
 #include "sched/cycle_counter.h"
@@ -30,34 +30,20 @@ namespace {
 
 constexpr absl::Duration kQuota = absl::Microseconds(500);
 
-// A shard's worth of scheduling on this thread, on the real clock.
-class BenchmarkShard {
+// A benchmark's shard that tells how long its turns run tasks.
+class MeasuredShard : public BenchmarkShard {
  public:
-  explicit BenchmarkShard(const Scheduler::Options& options = {.time_quota = kQuota})
-      : scheduler_(clock_, options), binding_(&scheduler_, &frames_) {
-    scope_.emplace(&scheduler_.root(), TaskScope::Options{});
-  }
+  explicit MeasuredShard(const Scheduler::Options& options = {.time_quota = kQuota})
+      : BenchmarkShard(options) {}
 
-  void Spawn(Task<void> task) { scope_->Spawn(std::move(task)); }
-  bool live() const { return scope_->live() > 0; }
+  void Spawn(Task<void> task) { scope().Spawn(std::move(task)); }
+  bool live() { return scope().live() > 0; }
   // Returns for how long the turn ran tasks, in nanoseconds.
   int64_t Turn() {
     const uint64_t begin = CycleCounter::Now();
-    scheduler_.BeginTurn();
-    scheduler_.RunReady();
+    BenchmarkShard::Turn();
     return CycleCounter::ToNanoseconds(CycleCounter::Now() - begin);
   }
-  void Run(Task<void> task) {
-    Spawn(std::move(task));
-    while (live()) Turn();
-  }
-
- private:
-  FramePool frames_;
-  const MonotonicClock clock_;
-  Scheduler scheduler_;
-  SchedulerBinding binding_;
-  std::optional<TaskScope> scope_;
 };
 
 Task<void> PassPoints(benchmark::State& state) {
@@ -67,7 +53,7 @@ Task<void> PassPoints(benchmark::State& state) {
 // A point that is not due, as a task awaits it. A reading of the cycle counter every 16th time and
 // giving way every 256th are counted in.
 void BM_PreemptionPoint(benchmark::State& state) {
-  BenchmarkShard shard;
+  MeasuredShard shard;
   shard.Run(PassPoints(state));
 }
 BENCHMARK(BM_PreemptionPoint);
@@ -95,7 +81,7 @@ int64_t TimesSwitchedOut() {
 // How much later than its quota a turn of tasks that are always ready ends, in percent of the
 // quota. Turns in which the kernel gave the CPU to another thread are left out, and counted.
 void MeasureLateness(benchmark::State& state, Task<void> (*loop)(const bool*)) {
-  BenchmarkShard shard;
+  MeasuredShard shard;
   bool stop = false;
   for (int64_t i = 0; i < state.range(0); ++i) shard.Spawn(loop(&stop));
   shard.Turn();

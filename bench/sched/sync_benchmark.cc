@@ -22,7 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "alloc/frame_pool.h"
+#include "bench/sched/benchmark_shard.h"
 #include "framework/base/check.h"
 #include "sched/clock.h"
 #include "sched/preemption.h"
@@ -42,30 +42,6 @@
 
 namespace pelton {
 namespace {
-
-// A shard's worth of scheduling on this thread, on the real clock.
-class BenchmarkShard {
- public:
-  BenchmarkShard() : scheduler_(clock_), binding_(&scheduler_, &frames_) {
-    scope_.emplace(&scheduler_.root(), TaskScope::Options{});
-  }
-
-  // Runs `task` to its end, turn by turn.
-  void Run(Task<void> task) {
-    scope_->Spawn(std::move(task));
-    while (scope_->live() > 0) {
-      scheduler_.BeginTurn();
-      scheduler_.RunReady();
-    }
-  }
-
- private:
-  FramePool frames_;
-  const MonotonicClock clock_;
-  Scheduler scheduler_;
-  SchedulerBinding binding_;
-  std::optional<TaskScope> scope_;
-};
 
 // Runs a coroutine of the benchmark on a shard.
 template <Task<void> (*kBody)(benchmark::State&)>

@@ -6,6 +6,8 @@ Usage: tools/lint/clang_checks.py format [--fix] [FILE...]
 
 Without files: format looks at all C++ files that git knows or would add; headers at all headers of the rooms; tidy at the
 rooms' sources, and at their headers without a source. Returns 1 when something was found.
+
+Headers and sources that were clean are not looked at again until they, or what they include, change (~/.cache/pelton/clean).
 """
 
 import concurrent.futures
@@ -13,6 +15,8 @@ import os
 import re
 import subprocess
 import sys
+
+from clean_cache import CleanCache
 
 ROOMS = ("alloc/", "sched/", "io/", "framework/")
 # As in .bazelrc; clang reads Debian's Abseil here.
@@ -68,6 +72,27 @@ def tidy_files(files):
     return sources + [h for h in room_files(files, ".h") if os.path.splitext(h)[0] not in with_source]
 
 
+def cache_of(kind):
+    """What the results of a check depend on besides the sources: its tools, its flags, the libraries' headers."""
+    packages = run(["dpkg-query", "-W"])[1]
+    with open(".clang-tidy", encoding="utf-8") as file:
+        configuration = "\0".join([kind, packages, file.read(), *FLAGS])
+    return CleanCache(os.path.expanduser(f"~/.cache/pelton/clean/{kind}"), configuration.encode())
+
+
+def unless_clean(check, cache):
+    """The check, passed over for what the cache knows to be clean."""
+    def cached(path):
+        key = cache.key(path)
+        if cache.is_clean(key):
+            return 0, ""
+        code, output = check(path)
+        if code == 0 and not output:
+            cache.add(key)
+        return code, output
+    return cached
+
+
 def main(arguments):
     if not arguments or arguments[0] not in ("format", "headers", "tidy"):
         print(__doc__, file=sys.stderr)
@@ -84,6 +109,8 @@ def main(arguments):
         "headers": lambda: (check_header, chosen or room_files(known_files(), ".h")),
         "tidy": lambda: (check_tidy, chosen or tidy_files(known_files())),
     }[kind]()
+    if kind != "format":
+        check = unless_clean(check, cache_of(kind))
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for code, output in pool.map(check, files):
