@@ -139,6 +139,7 @@ class Operation {
   void* address = nullptr;
   uint32_t length = 0;
   bool cancel_queued = false;  // stands in the Reactor's queue of cancellations
+  bool direct = false;         // the driver's: started on a direct descriptor
   Operation* next = nullptr;   // link in the one queue that holds it
 
  protected:

@@ -10,6 +10,7 @@
 
 #include <optional>
 
+#include "io/uring/buffer_ring.h"
 #include "io/uring/prepare.h"
 
 namespace pelton::io {
@@ -222,23 +223,6 @@ UringCapabilities ProbeCapabilities(Ring& ring) {
     ::io_uring_free_probe(operations);
   }
   return found;
-}
-
-io_uring_buf_ring* MapBufferRing(unsigned entries) {
-  void* memory = ::mmap(nullptr, entries * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  auto* buffers = static_cast<io_uring_buf_ring*>(memory);
-  ::io_uring_buf_ring_init(buffers);
-  return buffers;
-}
-
-int RegisterBufferRingAt(Ring& ring, io_uring_buf_ring* buffers, unsigned entries, int group) {
-  io_uring_buf_reg registration = {};
-  registration.ring_addr = reinterpret_cast<uintptr_t>(buffers);
-  registration.ring_entries = entries;
-  registration.bgid = static_cast<uint16_t>(group);
-  return ::io_uring_register_buf_ring(&ring.raw(), &registration, 0);
 }
 
 }  // namespace pelton::io

@@ -13,11 +13,6 @@ namespace pelton::io {
 // about 100 µs.
 UringCapabilities ProbeCapabilities(Ring& ring);
 
-// Memory for a provided-buffer ring; null when there is none.
-io_uring_buf_ring* MapBufferRing(unsigned entries);
-// Registers it under `group`. Returns 0 or a negative errno.
-int RegisterBufferRingAt(Ring& ring, io_uring_buf_ring* buffers, unsigned entries, int group);
-
 }  // namespace pelton::io
 
 #endif  // PELTON_IO_URING_PROBE_H_

@@ -83,6 +83,8 @@ class Ring {
   // The set-up flags and features that were granted.
   unsigned setup_flags() const { return ring_.flags; }
   unsigned features() const { return ring_.features; }
+  // How many there are: a power of two, at least as many as were asked for unless memory was short.
+  unsigned submission_entries() const { return submission_entries_; }
 
  private:
   static constexpr unsigned kPrefetchDistance = 4;

@@ -2,13 +2,10 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 
 #include "framework/base/check.h"
@@ -39,11 +36,12 @@ static_assert(alignof(Operation) > kTagMask);
 constexpr uint64_t kIgnored = 2;
 constexpr uint64_t kWakeup = 10;
 constexpr uint64_t kMessage = 18;
+// The filling of a slot of the descriptor table; above it stands the descriptor
+constexpr uint64_t kFill = 26;
+constexpr uint64_t kWithoutDescriptor = 0xffffffff;
+constexpr int kDescriptorShift = 32;
 
 constexpr int kBufferGroup = 0;
-// Chunks given to the kernel to begin with. Few stay hot in the caches; the number doubles when a
-// turn needs more.
-constexpr unsigned kInitialProvided = 64;
 
 // Receives what a poll announced. Returns bytes, 0 at the end, or a negative errno.
 int ReceiveNow(const Operation& operation, char* chunk) {
@@ -80,8 +78,7 @@ absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reacto
   if (event_descriptor < 0) return ErrnoToStatus(errno, "eventfd for wake-ups");
   std::unique_ptr<UringDriver> driver(new UringDriver(std::move(ring), reactor, event_descriptor));
   driver->Probe();
-  if (driver->capabilities_.buffer_ring) driver->RegisterBufferRing();
-  if (driver->capabilities_.direct_descriptors) driver->RegisterDescriptors();
+  driver->RegisterTables();
   return driver;
 }
 
@@ -94,7 +91,7 @@ UringDriver::UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event
 
 UringDriver::~UringDriver() {
   // The kernel lets go of the armed wake-up when the ring goes.
-  if (buffer_ring_ != nullptr) UnregisterBufferRing();
+  buffer_ring_.reset();
   ring_.reset();
   ::close(event_descriptor_);
 }
@@ -110,41 +107,15 @@ void UringDriver::Probe() {
   }
 }
 
-void UringDriver::RegisterBufferRing() {
-  const unsigned entries = std::bit_ceil(static_cast<unsigned>(chunks_.size()));
-  io_uring_buf_ring* memory = MapBufferRing(entries);
-  if (memory == nullptr || RegisterBufferRingAt(*ring_, memory, entries, kBufferGroup) != 0) {
-    if (memory != nullptr) ::munmap(memory, entries * sizeof(io_uring_buf));
-    capabilities_.buffer_ring = capabilities_.multishot_receive = false;
-    return;
+void UringDriver::RegisterTables() {
+  if (capabilities_.buffer_ring) buffer_ring_ = BufferRing::Create(*ring_, chunks_, kBufferGroup);
+  if (buffer_ring_ == nullptr) {
+    capabilities_.buffer_ring = false;
+    capabilities_.multishot_receive = capabilities_.multishot_receive_message = false;
   }
-  buffer_ring_ = memory;
-  buffer_ring_entries_ = entries;
-  provided_target_ = std::min(kInitialProvided, static_cast<unsigned>(chunks_.size()));
-}
-
-void UringDriver::UnregisterBufferRing() {
-  ::io_uring_unregister_buf_ring(&ring_->raw(), kBufferGroup);
-  for (; chunks_.provided() > 0; chunks_.CountReturned()) {
-    const unsigned oldest = buffer_ring_tail_ - static_cast<unsigned>(chunks_.provided());
-    chunks_.Release(buffer_ring_->bufs[oldest & (buffer_ring_entries_ - 1)].bid);
+  if (capabilities_.direct_descriptors) {
+    capabilities_.direct_descriptors = descriptors_.Register(*ring_) == 0;
   }
-  ::munmap(buffer_ring_, buffer_ring_entries_ * sizeof(io_uring_buf));
-  buffer_ring_ = nullptr;
-}
-
-void UringDriver::RefillBufferRing() {
-  const int mask = static_cast<int>(buffer_ring_entries_) - 1;
-  int added = 0;
-  uint16_t chunk;
-  while (chunks_.provided() < provided_target_ && chunks_.TryTake(chunk)) {
-    ::io_uring_buf_ring_add(buffer_ring_, chunks_.data(chunk), ChunkPool::kChunkBytes, chunk, mask,
-                            added);
-    ++added;
-    chunks_.CountProvided();
-  }
-  buffer_ring_tail_ += static_cast<unsigned>(added);
-  if (added > 0) ::io_uring_buf_ring_advance(buffer_ring_, added);
 }
 
 int UringDriver::Enter(bool wait, int64_t timeout_ns) {
@@ -157,44 +128,23 @@ int UringDriver::Enter(bool wait, int64_t timeout_ns) {
   return result;
 }
 
-void UringDriver::RegisterDescriptors() {
-  // The kernel allows as many slots as the process may open files. Each takes 8 bytes of the
-  // kernel's memory.
-  constexpr rlim_t kMostSlots = 65536;
-  rlimit limit;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
-  const unsigned slots = static_cast<unsigned>(std::min(limit.rlim_cur, kMostSlots));
-  if (::io_uring_register_files_sparse(&ring_->raw(), slots) != 0) {
-    capabilities_.direct_descriptors = false;
-    return;
-  }
-  direct_.resize(slots);
-  direct_updates_.reserve(kSubmissionEntries);
-}
-
+// Whether an operation on `descriptor` goes to its slot of the table.
 bool UringDriver::UseDirect(int descriptor) {
-  const size_t slot = static_cast<size_t>(descriptor);
-  if (slot >= direct_.size()) return false;
-  if (direct_[slot]) [[likely]]
-    return true;
-  // Entries are run in order, so that the operation behind this one finds the slot filled.
-  if (direct_updates_.size() == direct_updates_.capacity()) return false;
-  direct_updates_.push_back(descriptor);
+  const DescriptorTable::Use use = descriptors_.UseOf(descriptor);
+  if (use != DescriptorTable::Use::kFill) [[likely]]
+    return use == DescriptorTable::Use::kDirect;
   io_uring_sqe* entry = NextEntry();
-  ::io_uring_prep_files_update(entry, &direct_updates_.back(), 1, descriptor);
-  entry->user_data = kIgnored;
-  direct_[slot] = true;
+  descriptors_.PrepareFill(descriptor, entry);
+  entry->user_data = kFill | static_cast<uint64_t>(descriptor) << kDescriptorShift;
   return true;
 }
 
 void UringDriver::PrepareClose(Operation& operation) {
-  const size_t slot = static_cast<size_t>(operation.descriptor);
-  if (slot < direct_.size() && direct_[slot]) {
+  if (descriptors_.Forget(operation.descriptor)) {
     // The slot holds the file open, too.
     io_uring_sqe* entry = NextEntry();
-    ::io_uring_prep_close_direct(entry, static_cast<unsigned>(slot));
+    ::io_uring_prep_close_direct(entry, static_cast<unsigned>(operation.descriptor));
     entry->user_data = kIgnored;
-    direct_[slot] = false;
   }
   io_uring_sqe* entry = NextEntry();
   ::io_uring_prep_close(entry, operation.descriptor);
@@ -212,8 +162,8 @@ io_uring_sqe* UringDriver::NextEntry() {
 }
 
 void UringDriver::Submit(Reactor& reactor) {
-  if (ring_->unsubmitted() == 0) direct_updates_.clear();
-  if (buffer_ring_ != nullptr) RefillBufferRing();
+  if (ring_->unsubmitted() == 0) descriptors_.OnSubmitted();
+  if (buffer_ring_ != nullptr) buffer_ring_->Refill();
   reactor.FeedStarved();
   while (Operation* operation = reactor.TakePending()) Start(*operation);
   while (Operation* operation = reactor.TakeCancellation()) PrepareCancellation(*operation);
@@ -229,7 +179,7 @@ void UringDriver::Start(Operation& operation) {
 }
 
 void UringDriver::Prepare(Operation& operation) {
-  const bool direct = WorksOnDescriptor(operation.kind) && UseDirect(operation.descriptor);
+  operation.direct = WorksOnDescriptor(operation.kind) && UseDirect(operation.descriptor);
   io_uring_sqe* entry = NextEntry();
   const int fd = operation.descriptor;
   uint64_t tag = kOperationTag;
@@ -291,7 +241,7 @@ void UringDriver::Prepare(Operation& operation) {
       PrepareFileOperation(static_cast<const FileOperation&>(operation), entry);
       break;
   }
-  if (direct) entry->flags |= IOSQE_FIXED_FILE;
+  if (operation.direct) entry->flags |= IOSQE_FIXED_FILE;
   entry->user_data = reinterpret_cast<uintptr_t>(&operation) | tag;
 }
 
@@ -367,9 +317,14 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
   const uint64_t tag = entry.user_data & kTagMask;
   if (tag == kIgnored) [[unlikely]] {
     if (entry.user_data == kWakeup) wakeup_armed_ = false;
+    if ((entry.user_data & kWithoutDescriptor) == kFill) {
+      descriptors_.OnFilled(static_cast<int>(entry.user_data >> kDescriptorShift), entry.res);
+    }
     return;
   }
   Operation& operation = *reinterpret_cast<Operation*>(entry.user_data & ~kTagMask);
+  if (entry.res == -EBADF && OnBadDescriptor(reactor, operation, tag)) [[unlikely]]
+    return;
   if (tag == kPollTag) [[unlikely]]
     return OnReadable(reactor, operation, entry.res);
   if (tag == kZeroCopyTag) [[unlikely]]
@@ -390,9 +345,23 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
       completion.chunk = Completion::kNoChunk;
     }
   } else if (entry.res == -ENOBUFS) [[unlikely]] {
-    provided_target_ = std::min(provided_target_ * 2, static_cast<unsigned>(chunks_.size()));
+    if (buffer_ring_ != nullptr) buffer_ring_->Grow();
   }
   reactor.Complete(operation, completion);
+}
+
+// Descriptors that io_uring refuses though they are none the worse. Returns whether this was one.
+bool UringDriver::OnBadDescriptor(Reactor& reactor, Operation& operation, uint64_t tag) {
+  if (operation.kind == OperationKind::kClose) {
+    // The kernel closes no ring this way.
+    const int result = ::close(operation.descriptor) == 0 ? 0 : -errno;
+    reactor.Complete(operation, {.result = result});
+    return true;
+  }
+  if (!operation.direct || !descriptors_.IsRefused(operation.descriptor)) return false;
+  if (tag == kOwnChunkTag) chunks_.Release(static_cast<uint16_t>(operation.length));
+  reactor.Retry(operation);
+  return true;
 }
 
 void UringDriver::OnReadable(Reactor& reactor, Operation& operation, int result) {

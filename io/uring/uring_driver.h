@@ -13,13 +13,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "io/blocking_calls.h"
 #include "io/operation.h"
 #include "io/reactor.h"
+#include "io/uring/buffer_ring.h"
+#include "io/uring/descriptor_table.h"
 #include "io/uring/ring.h"
 #include "io/uring_capabilities.h"
 
@@ -50,21 +50,19 @@ class UringDriver {
   UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor);
 
   void Probe();
-  void RegisterBufferRing();
-  void UnregisterBufferRing();
-  void RefillBufferRing();
+  void RegisterTables();
   io_uring_sqe* NextEntry();
   void Start(Operation& operation);
   void Prepare(Operation& operation);
   uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
   uint64_t PrepareReceiveMessageChunk(Operation& operation, io_uring_sqe* entry);
   void PrepareCancellation(Operation& operation);
-  void RegisterDescriptors();
   bool UseDirect(int descriptor);
   void PrepareClose(Operation& operation);
   bool ArmWakeup();
   int Enter(bool wait, int64_t timeout_ns);
   void OnCompletion(Reactor& reactor, const io_uring_cqe& entry);
+  bool OnBadDescriptor(Reactor& reactor, Operation& operation, uint64_t tag);
   void OnReadable(Reactor& reactor, Operation& operation, int result);
   void OnZeroCopy(Reactor& reactor, Operation& operation, const io_uring_cqe& entry);
   uint64_t TagOf(const Operation& operation) const;
@@ -79,15 +77,8 @@ class UringDriver {
   uint64_t event_value_ = 0;
   bool wakeup_armed_ = false;
 
-  // Whether the ring's table of direct descriptors holds descriptor i, in slot i. Empty when there
-  // is no table.
-  std::vector<bool> direct_;
-  std::vector<int> direct_updates_;  // what entries that were not submitted yet point to
-
-  io_uring_buf_ring* buffer_ring_ = nullptr;
-  unsigned buffer_ring_entries_ = 0;
-  unsigned buffer_ring_tail_ = 0;  // entries ever added; the kernel takes them in this order
-  unsigned provided_target_ = 0;   // chunks that it should hold at the beginning of a submission
+  DescriptorTable descriptors_;
+  std::unique_ptr<BufferRing> buffer_ring_;  // null: there is none
 };
 
 }  // namespace pelton::io
