@@ -52,7 +52,8 @@ enum class OperationKind : uint8_t {
   // Whatever poll(2) takes.
 
   // Waits for the poll(2) events `length`; result: those that have come; multishot, which may tell
-  // of events that are gone again
+  // of events that are gone again. A descriptor that was only ever polled may be closed by anybody
+  // in any way, as long as no poll of it is in flight
   kPoll,
   // Reads up to `length` bytes from a pipe, terminal, eventfd and the like into `address`; result:
   // bytes, 0 at the end

@@ -155,7 +155,14 @@ bool EpollDriver::Watch(Reactor& reactor, Operation& operation) {
   const Descriptor* descriptor = Find(operation.descriptor);
   if (descriptor != nullptr && descriptor->registered) return true;
   const int error = Register(operation.descriptor);
-  if (error == 0) return true;
+  if (error == 0) {
+    // What is only polled may be closed by others, and its number be another file's the next time.
+    if (operation.kind != OperationKind::kPoll) {
+      Find(operation.descriptor)->registered = true;
+      Find(operation.descriptor)->is_tcp = IsTcp(operation.descriptor);
+    }
+    return true;
+  }
   if (error == EPERM && IsStream(operation.kind)) {
     blocking_.Start(operation);  // a file: always ready, but its disk may not be
   } else {
@@ -178,7 +185,8 @@ void EpollDriver::StartPoll(Reactor& reactor, Operation& operation) {
     const AttemptOutcome outcome = Attempt(operation, reactor.chunks());
     if (outcome.result != kNotReady) return reactor.Complete(operation, {.result = outcome.result});
   }
-  // What is ready already makes an edge when the descriptor is new here; else it is told below.
+  // What is ready already makes an edge when the descriptor is registered for this; else it is told
+  // below.
   if (!Watch(reactor, operation)) return;
   Find(operation.descriptor)->polls.push_back(&operation);
   if (operation.multishot) AdvancePolls(reactor, operation.descriptor);
@@ -200,13 +208,16 @@ void EpollDriver::AdvancePolls(Reactor& reactor, int fd) {
 int EpollDriver::Register(int fd) {
   epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                        .data = {.fd = fd}};
-  if (::epoll_ctl(epoll_descriptor_, EPOLL_CTL_ADD, fd, &event) != 0) return errno;
+  if (::epoll_ctl(epoll_descriptor_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    // A poll has registered it before.
+    if (errno != EEXIST || ::epoll_ctl(epoll_descriptor_, EPOLL_CTL_MOD, fd, &event) != 0) {
+      return errno;
+    }
+  }
   const auto index = static_cast<size_t>(fd);
   if (index >= descriptors_.size()) {
     descriptors_.resize(std::max({index + 1, descriptors_.size() * 2, size_t{64}}));
   }
-  descriptors_[index].registered = true;
-  descriptors_[index].is_tcp = IsTcp(fd);
   return 0;
 }
 

@@ -19,6 +19,8 @@
 //     Reap() goes on with it.
 //  4. A descriptor on which an operation was started is closed by kClose, so that the state here
 //     dies with it. An event of its former life may still come: it costs its successor an attempt.
+//     One that was only polled may be closed by anybody: `registered` stays false, and each poll
+//     that has to wait registers it anew.
 //
 // Cost: a system call for each operation and for each Reap(); no allocation once the table has
 // grown to the highest descriptor.
@@ -74,7 +76,7 @@ class EpollDriver {
   struct Descriptor {
     Side sides[2];
     std::vector<Operation*> polls;  // kPoll, which get in nobody's way
-    bool registered = false;
+    bool registered = false;        // for an operation that is no poll
     bool is_tcp = false;
     bool unfinished = false;  // stands in unfinished_
   };

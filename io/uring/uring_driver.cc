@@ -65,9 +65,10 @@ bool IsBlocking(OperationKind kind, const UringCapabilities& capabilities) {
   return IsPathKind(kind) ? !capabilities.path_operations : !capabilities.file_operations;
 }
 
-// Whether an operation's descriptor is one that it works on, so that it gains by a direct one.
+// Whether an operation's descriptor is one that it works on, so that it gains by a direct one. What
+// is polled may be a library's, which closes it by itself: the table would keep its file open.
 bool WorksOnDescriptor(OperationKind kind) {
-  return kind != OperationKind::kNop && !IsPathKind(kind);
+  return kind != OperationKind::kNop && kind != OperationKind::kPoll && !IsPathKind(kind);
 }
 
 }  // namespace
