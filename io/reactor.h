@@ -45,6 +45,13 @@ class Reactor {
     // have there at once. Without a pool such calls block the shard: for simulations.
     BlockingPool* blocking_pool = nullptr;
     size_t blocking_calls = 64;
+    // How many kernel threads io_uring may use for what would block this shard: for regular files
+    // and block devices, and for everything else.
+    uint32_t kernel_workers_for_files = 16;
+    uint32_t kernel_workers_for_others = 16;
+    // How long a shard that waits looks into the queues of the network's devices itself, in
+    // microseconds, which spares it the interrupt; 0: not at all.
+    uint32_t busy_poll_us = 0;
     // Which capabilities of io_uring to use where the kernel has them.
     UringCapabilities capabilities;
   };
@@ -56,6 +63,10 @@ class Reactor {
     uint64_t connections_closed = 0;
     uint64_t accept_pauses = 0;   // times that accepting paused for want of descriptors
     uint64_t blocking_calls = 0;  // operations that were given to the blocking pool
+    // Operations of kinds that io_uring gives to a kernel thread when they would block, and how many
+    // of them are in flight.
+    uint64_t kernel_worker_operations = 0;
+    uint64_t kernel_worker_operations_in_flight = 0;
   };
 
   Reactor() : Reactor(Options()) {}

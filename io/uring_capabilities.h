@@ -16,6 +16,9 @@ namespace pelton::io {
 // Which are wanted, or which are there. What is not there is substituted as the table of
 // AllCapabilities() says.
 struct UringCapabilities {
+  bool deferred_work = true;
+  bool registered_ring = true;
+  bool no_iowait = true;
   bool multishot_accept = true;
   bool multishot_receive = true;
   bool multishot_receive_message = true;
@@ -28,6 +31,8 @@ struct UringCapabilities {
   bool path_operations = true;
   bool truncate = true;
   bool splice = true;
+  bool worker_limits = true;
+  bool busy_poll = true;
 };
 
 // A capability as people see it.

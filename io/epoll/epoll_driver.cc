@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<EpollDriver>> EpollDriver::Create(Reactor& reacto
 
 EpollDriver::EpollDriver(Reactor& reactor, int epoll_descriptor, int event_descriptor)
     : blocking_(reactor),
+      busy_poll_(reactor.options().busy_poll_us),
       epoll_descriptor_(epoll_descriptor),
       event_descriptor_(event_descriptor) {}
 
@@ -95,6 +96,8 @@ void EpollDriver::Submit(Reactor& reactor) {
 }
 
 void EpollDriver::Start(Reactor& reactor, Operation& operation) {
+  if (busy_poll_.on()) [[unlikely]]
+    busy_poll_.OnStart(operation);
   if (operation.kind == OperationKind::kNop) return reactor.Complete(operation, {.result = 0});
   if (operation.kind == OperationKind::kClose) return Close(reactor, operation);
   if (operation.kind == OperationKind::kPoll) return StartPoll(reactor, operation);

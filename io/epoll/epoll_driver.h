@@ -39,6 +39,7 @@
 #include "io/blocking_calls.h"
 #include "io/operation.h"
 #include "io/reactor.h"
+#include "io/socket_busy_poll.h"
 
 namespace pelton::io {
 
@@ -114,6 +115,7 @@ class EpollDriver {
   void NoteTransfer(const Operation& operation, bool is_short);
 
   BlockingCalls blocking_;
+  SocketBusyPoll busy_poll_;
   const int epoll_descriptor_;
   const int event_descriptor_;
   bool has_nanosecond_wait_ = false;

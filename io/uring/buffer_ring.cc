@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 
 namespace pelton::io {
 namespace {
@@ -30,15 +31,16 @@ int RegisterBufferRingAt(Ring& ring, io_uring_buf_ring* buffers, unsigned entrie
   return ::io_uring_register_buf_ring(&ring.raw(), &registration, 0);
 }
 
-std::unique_ptr<BufferRing> BufferRing::Create(Ring& ring, ChunkPool& chunks, int group) {
+std::unique_ptr<BufferRing> BufferRing::Create(Ring& ring, ChunkPool& chunks, int group,
+                                               int& error) {
   const unsigned entries = std::bit_ceil(static_cast<unsigned>(chunks.size()));
   io_uring_buf_ring* memory = MapBufferRing(entries);
-  if (memory == nullptr) return nullptr;
-  if (RegisterBufferRingAt(ring, memory, entries, group) != 0) {
-    ::munmap(memory, entries * sizeof(io_uring_buf));
-    return nullptr;
+  error = memory == nullptr ? ENOMEM : -RegisterBufferRingAt(ring, memory, entries, group);
+  if (error == 0) {
+    return std::unique_ptr<BufferRing>(new BufferRing(ring, chunks, group, memory, entries));
   }
-  return std::unique_ptr<BufferRing>(new BufferRing(ring, chunks, group, memory, entries));
+  if (memory != nullptr) ::munmap(memory, entries * sizeof(io_uring_buf));
+  return nullptr;
 }
 
 BufferRing::BufferRing(Ring& ring, ChunkPool& chunks, int group, io_uring_buf_ring* memory,

@@ -23,8 +23,9 @@ int RegisterBufferRingAt(Ring& ring, io_uring_buf_ring* buffers, unsigned entrie
 
 class BufferRing {
  public:
-  // For the chunks of `chunks`, under `group`; null when the kernel refuses. Both must outlive it.
-  static std::unique_ptr<BufferRing> Create(Ring& ring, ChunkPool& chunks, int group);
+  // For the chunks of `chunks`, under `group`; null, and an errno in `error`, when the kernel
+  // refuses. Both must outlive it.
+  static std::unique_ptr<BufferRing> Create(Ring& ring, ChunkPool& chunks, int group, int& error);
   ~BufferRing();
   BufferRing(const BufferRing&) = delete;
   BufferRing& operator=(const BufferRing&) = delete;

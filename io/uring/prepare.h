@@ -14,9 +14,6 @@ namespace pelton::io {
 // than kCall.
 void PrepareFileOperation(const FileOperation& operation, io_uring_sqe* entry);
 
-// The operation code of a kind; -1 when io_uring has none.
-int OpcodeOf(OperationKind kind);
-
 }  // namespace pelton::io
 
 #endif  // PELTON_IO_URING_PREPARE_H_

@@ -13,11 +13,12 @@
 namespace pelton::io {
 namespace {
 
+// Linux 6.1: completions are run only by our own Enter(), where they find warm caches and no locks.
+constexpr unsigned kDeferredWork =
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 // From the most to the least capable; EINVAL says that the kernel does not know a flag.
 constexpr unsigned kSetupLadder[] = {
-    // Linux 6.1: completions are run only by our own Enter(), where they find warm caches and no
-    // locks.
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    kDeferredWork,
     // Linux 5.19: no interrupts of the running thread.
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     0,
@@ -42,21 +43,31 @@ absl::Status SetupError(unsigned entries, int error) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(unsigned submission_entries) {
-  std::unique_ptr<Ring> ring(new Ring());
+int Ring::SetUp(unsigned submission_entries, bool deferred_work) {
   int result = -EINVAL;
   for (unsigned flags : kSetupLadder) {
+    if (flags == kDeferredWork && !deferred_work) continue;
     io_uring_params params = {};
     // SUBMIT_ALL: one bad entry does not hold up the rest of its batch.
     params.flags = flags | kAlways | (flags != 0 ? IORING_SETUP_SUBMIT_ALL : 0);
     params.cq_entries = submission_entries * kCompletionsPerSubmission;
-    result = ::io_uring_queue_init_params(submission_entries, &ring->ring_, &params);
+    result = ::io_uring_queue_init_params(submission_entries, &ring_, &params);
     if (result != -EINVAL) break;
   }
-  if (result < 0) {
-    ring->ring_.ring_fd = -1;
-    return SetupError(submission_entries, -result);
+  if (result < 0) ring_.ring_fd = -1;
+  return result;
+}
+
+absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
+  std::unique_ptr<Ring> ring(new Ring());
+  unsigned entries = options.submission_entries;
+  int result = ring->SetUp(entries, options.deferred_work);
+  while (result == -ENOMEM && entries / 2 >= kFewestEntries) {
+    ring->shrunk_ = true;
+    entries /= 2;
+    result = ring->SetUp(entries, options.deferred_work);
   }
+  if (result < 0) return SetupError(entries, -result);
   io_uring& raw = ring->ring_;
   if ((raw.features & IORING_FEAT_EXT_ARG) == 0 || (raw.features & IORING_FEAT_NODROP) == 0) {
     return absl::UnimplementedError(
@@ -68,9 +79,11 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(unsigned submission_entries) 
   ring->submission_mask_ = *raw.sq.kring_mask;
   ring->completion_mask_ = *raw.cq.kring_mask;
   for (unsigned i = 0; i < ring->submission_entries_; ++i) raw.sq.array[i] = i;
-  if ((raw.features & IORING_FEAT_NO_IOWAIT) != 0) ring->enter_flags_ |= IORING_ENTER_NO_IOWAIT;
+  if (options.no_iowait && (raw.features & IORING_FEAT_NO_IOWAIT) != 0) {
+    ring->enter_flags_ |= IORING_ENTER_NO_IOWAIT;
+  }
   ring->enter_descriptor_ = raw.ring_fd;
-  if (::io_uring_register_ring_fd(&raw) == 1) {
+  if (options.registered_ring && ::io_uring_register_ring_fd(&raw) == 1) {
     ring->registered_ = true;
     ring->enter_descriptor_ = raw.enter_ring_fd;
     ring->enter_flags_ |= IORING_ENTER_REGISTERED_RING;
@@ -101,6 +114,11 @@ int Ring::Enter(bool wait, int64_t timeout_ns) {
                        sizeof(argument));
   }
   return result < 0 ? -errno : 0;
+}
+
+int Ring::Register(int opcode, const void* argument, unsigned count) {
+  const long result = ::syscall(__NR_io_uring_register, ring_.ring_fd, opcode, argument, count);
+  return result < 0 ? -errno : static_cast<int>(result);
 }
 
 }  // namespace pelton::io

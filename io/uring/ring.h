@@ -21,11 +21,25 @@ namespace pelton::io {
 
 class Ring {
  public:
-  // Makes a ring with the most capable set-up flags that this kernel takes.
+  struct Options {
+    unsigned submission_entries = 1024;
+    // Which capabilities of the same names (uring_capabilities.h) to use where they are to be had.
+    bool deferred_work = true;
+    bool registered_ring = true;
+    bool no_iowait = true;
+  };
+  // So small may a ring become when memory is short.
+  static constexpr unsigned kFewestEntries = 64;
+
+  // Makes a ring with the most capable set-up flags that this kernel takes. Where it refuses the
+  // memory (RLIMIT_MEMLOCK), half as many entries are tried, and so on down to kFewestEntries.
   // ERRORS: PermissionDenied (EPERM: seccomp, or kernel.io_uring_disabled), Unimplemented (ENOSYS),
   // ResourceExhausted (ENOMEM: RLIMIT_MEMLOCK; EMFILE); the message names the likely cause and its
   // remedy.
-  static absl::StatusOr<std::unique_ptr<Ring>> Create(unsigned submission_entries);
+  static absl::StatusOr<std::unique_ptr<Ring>> Create(const Options& options);
+  static absl::StatusOr<std::unique_ptr<Ring>> Create(unsigned submission_entries) {
+    return Create(Options{.submission_entries = submission_entries});
+  }
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
@@ -79,17 +93,29 @@ class Ring {
 
   // For registrations.
   io_uring& raw() { return ring_; }
+  // io_uring_register(2) of what liburing has no function for. Returns what it does, or a negative
+  // errno.
+  int Register(int opcode, const void* argument, unsigned count);
   int descriptor() const { return ring_.ring_fd; }
   // The set-up flags and features that were granted.
   unsigned setup_flags() const { return ring_.flags; }
   unsigned features() const { return ring_.features; }
   // How many there are: a power of two, at least as many as were asked for unless memory was short.
   unsigned submission_entries() const { return submission_entries_; }
+  unsigned completion_entries() const { return completion_mask_ + 1; }
+  // Whether memory was short.
+  bool shrunk() const { return shrunk_; }
+  // Whether the capabilities of these names are used.
+  bool deferred_work() const { return (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0; }
+  bool registered_ring() const { return registered_; }
+  bool no_iowait() const { return (enter_flags_ & IORING_ENTER_NO_IOWAIT) != 0; }
 
  private:
   static constexpr unsigned kPrefetchDistance = 4;
 
   Ring() = default;
+
+  int SetUp(unsigned submission_entries, bool deferred_work);
 
   io_uring ring_ = {};
   unsigned tail_ = 0;             // ours; the kernel's is written by Enter()
@@ -100,6 +126,7 @@ class Ring {
   int enter_descriptor_ = -1;
   unsigned enter_flags_ = 0;
   bool registered_ = false;
+  bool shrunk_ = false;
 };
 
 }  // namespace pelton::io

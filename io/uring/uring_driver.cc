@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/str_cat.h"
 #include "framework/base/check.h"
+#include "framework/base/log.h"
 #include "framework/base/status.h"
 #include "io/driver.h"
 #include "io/file_operation.h"
 #include "io/message_chunk.h"
+#include "io/uring/kind_traits.h"
 #include "io/uring/prepare.h"
 #include "io/uring/probe.h"
 
@@ -28,6 +31,7 @@ constexpr uint64_t kOperationTag = 0;
 constexpr uint64_t kPollTag = 1;      // a poll that stands in for a receive into a chunk
 constexpr uint64_t kZeroCopyTag = 3;  // completes twice: the bytes are sent; the memory is free
 constexpr uint64_t kOwnChunkTag = 4;  // a receive into a chunk that was taken for it
+constexpr uint64_t kWorkerTag = 5;    // may be with a kernel thread
 constexpr uint64_t kTagMask = 7;
 static_assert(alignof(Operation) > kTagMask);
 
@@ -40,8 +44,6 @@ constexpr uint64_t kMessage = 18;
 constexpr uint64_t kFill = 26;
 constexpr uint64_t kWithoutDescriptor = 0xffffffff;
 constexpr int kDescriptorShift = 32;
-
-constexpr int kBufferGroup = 0;
 
 // Receives what a poll announced. Returns bytes, 0 at the end, or a negative errno.
 int ReceiveNow(const Operation& operation, char* chunk) {
@@ -56,68 +58,7 @@ int ReceiveNow(const Operation& operation, char* chunk) {
   return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
-// Whether operations of this kind go to the blocking pool.
-bool IsBlocking(OperationKind kind, const UringCapabilities& capabilities) {
-  if (!IsFileKind(kind)) return false;
-  if (kind == OperationKind::kCall) return true;
-  if (kind == OperationKind::kTruncate) return !capabilities.truncate;
-  if (kind == OperationKind::kSplice) return !capabilities.splice;
-  return IsPathKind(kind) ? !capabilities.path_operations : !capabilities.file_operations;
-}
-
-// Whether an operation's descriptor is one that it works on, so that it gains by a direct one. What
-// is polled may be a library's, which closes it by itself: the table would keep its file open.
-bool WorksOnDescriptor(OperationKind kind) {
-  return kind != OperationKind::kNop && kind != OperationKind::kPoll && !IsPathKind(kind);
-}
-
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<UringDriver>> UringDriver::Create(Reactor& reactor) {
-  PELTON_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Create(kSubmissionEntries));
-  const int event_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (event_descriptor < 0) return ErrnoToStatus(errno, "eventfd for wake-ups");
-  std::unique_ptr<UringDriver> driver(new UringDriver(std::move(ring), reactor, event_descriptor));
-  driver->Probe();
-  driver->RegisterTables();
-  return driver;
-}
-
-UringDriver::UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor)
-    : ring_(std::move(ring)),
-      reactor_(reactor),
-      chunks_(reactor.chunks()),
-      blocking_(reactor),
-      event_descriptor_(event_descriptor) {}
-
-UringDriver::~UringDriver() {
-  // The kernel lets go of the armed wake-up when the ring goes.
-  buffer_ring_.reset();
-  ring_.reset();
-  ::close(event_descriptor_);
-}
-
-void UringDriver::Probe() {
-  const UringCapabilities found = ProbeCapabilities(*ring_);
-  const UringCapabilities& wanted = reactor_.options().capabilities;
-  for (const CapabilityDescription& capability : AllCapabilities()) {
-    capabilities_.*(capability.member) = wanted.*(capability.member) && found.*(capability.member);
-  }
-  for (int i = 0; i < kOperationKinds; ++i) {
-    is_blocking_[i] = IsBlocking(static_cast<OperationKind>(i), capabilities_);
-  }
-}
-
-void UringDriver::RegisterTables() {
-  if (capabilities_.buffer_ring) buffer_ring_ = BufferRing::Create(*ring_, chunks_, kBufferGroup);
-  if (buffer_ring_ == nullptr) {
-    capabilities_.buffer_ring = false;
-    capabilities_.multishot_receive = capabilities_.multishot_receive_message = false;
-  }
-  if (capabilities_.direct_descriptors) {
-    capabilities_.direct_descriptors = descriptors_.Register(*ring_) == 0;
-  }
-}
 
 int UringDriver::Enter(bool wait, int64_t timeout_ns) {
   const int result = ring_->Enter(wait, timeout_ns);
@@ -173,6 +114,8 @@ void UringDriver::Submit(Reactor& reactor) {
 }
 
 void UringDriver::Start(Operation& operation) {
+  if (busy_poll_.on()) [[unlikely]]
+    busy_poll_.OnStart(operation);
   if (is_blocking_[static_cast<int>(operation.kind)]) [[unlikely]]
     return blocking_.Start(operation);
   if (operation.kind == OperationKind::kClose) return PrepareClose(operation);
@@ -240,10 +183,19 @@ void UringDriver::Prepare(Operation& operation) {
       break;
     default:
       PrepareFileOperation(static_cast<const FileOperation&>(operation), entry);
+      tag = StartWorkerOperation(operation.kind);
       break;
   }
   if (operation.direct) entry->flags |= IOSQE_FIXED_FILE;
   entry->user_data = reinterpret_cast<uintptr_t>(&operation) | tag;
+}
+
+// Counts what the kernel may give to a thread of its own. Returns the entry's tag.
+uint64_t UringDriver::StartWorkerOperation(OperationKind kind) {
+  if (!MayUseKernelWorker(kind)) return kOperationTag;
+  ++reactor_.statistics().kernel_worker_operations;
+  ++reactor_.statistics().kernel_worker_operations_in_flight;
+  return kWorkerTag;
 }
 
 uint64_t UringDriver::PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry) {
@@ -294,7 +246,7 @@ uint64_t UringDriver::TagOf(const Operation& operation) const {
     case OperationKind::kSendZeroCopy:
       return capabilities_.send_zero_copy ? kZeroCopyTag : kOperationTag;
     default:
-      return kOperationTag;
+      return MayUseKernelWorker(operation.kind) ? kWorkerTag : kOperationTag;
   }
 }
 
@@ -324,6 +276,8 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
     return;
   }
   Operation& operation = *reinterpret_cast<Operation*>(entry.user_data & ~kTagMask);
+  if (tag == kWorkerTag) [[unlikely]]
+    --reactor.statistics().kernel_worker_operations_in_flight;
   if (entry.res == -EBADF && OnBadDescriptor(reactor, operation, tag)) [[unlikely]]
     return;
   if (tag == kPollTag) [[unlikely]]
@@ -361,6 +315,7 @@ bool UringDriver::OnBadDescriptor(Reactor& reactor, Operation& operation, uint64
   }
   if (!operation.direct || !descriptors_.IsRefused(operation.descriptor)) return false;
   if (tag == kOwnChunkTag) chunks_.Release(static_cast<uint16_t>(operation.length));
+  if (tag == kWorkerTag) --reactor.statistics().kernel_worker_operations;  // it counts again
   reactor.Retry(operation);
   return true;
 }

@@ -18,8 +18,10 @@
 #include "io/blocking_calls.h"
 #include "io/operation.h"
 #include "io/reactor.h"
+#include "io/socket_busy_poll.h"
 #include "io/uring/buffer_ring.h"
 #include "io/uring/descriptor_table.h"
+#include "io/uring/probe.h"
 #include "io/uring/ring.h"
 #include "io/uring_capabilities.h"
 
@@ -45,15 +47,26 @@ class UringDriver {
   void WakePeer(UringDriver& peer);
 
   const UringCapabilities& capabilities() const { return capabilities_; }
+  // What was tried, for reports.
+  const UringProbe& probe() const { return probe_; }
+  const Ring& ring() const { return *ring_; }
+  // How many direct descriptors there may be.
+  size_t descriptor_slots() const { return descriptors_.slots(); }
 
  private:
+  static constexpr int kBufferGroup = 0;
+
   UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event_descriptor);
 
   void Probe();
   void RegisterTables();
+  void LimitWorkers();
+  void StartBusyPolling();
+  void Refuse(bool UringCapabilities::* member, int error);
   io_uring_sqe* NextEntry();
   void Start(Operation& operation);
   void Prepare(Operation& operation);
+  uint64_t StartWorkerOperation(OperationKind kind);
   uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
   uint64_t PrepareReceiveMessageChunk(Operation& operation, io_uring_sqe* entry);
   void PrepareCancellation(Operation& operation);
@@ -73,6 +86,8 @@ class UringDriver {
   BlockingCalls blocking_;
   bool is_blocking_[kOperationKinds] = {};  // kinds that the ring does not do here
   UringCapabilities capabilities_;
+  UringProbe probe_;
+  SocketBusyPoll busy_poll_{0};  // off where the ring does it
   const int event_descriptor_;
   uint64_t event_value_ = 0;
   bool wakeup_armed_ = false;

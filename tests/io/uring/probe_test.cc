@@ -1,7 +1,5 @@
 #include "io/uring/probe.h"
 
-#include <sys/mman.h>
-
 #include <memory>
 
 #include "gtest/gtest.h"
@@ -22,25 +20,27 @@ TEST(ProbeTest, LeavesTheRingAsItWas) {
 TEST(ProbeTest, SaysTheSameTwice) {
   absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(16);
   if (!ring.ok()) GTEST_SKIP() << "needs io_uring: " << ring.status();
-  const UringCapabilities first = ProbeCapabilities(**ring);
-  const UringCapabilities second = ProbeCapabilities(**ring);
+  const UringCapabilities first = ProbeCapabilities(**ring).found;
+  const UringCapabilities second = ProbeCapabilities(**ring).found;
   EXPECT_EQ(first.multishot_accept, second.multishot_accept);
   EXPECT_EQ(first.multishot_receive, second.multishot_receive);
   EXPECT_EQ(first.buffer_ring, second.buffer_ring);
   EXPECT_EQ(first.message_ring, second.message_ring);
 }
 
-TEST(ProbeTest, ABufferGroupIsRegisteredOnce) {
-  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(16);
+TEST(ProbeTest, SaysWhyForEachThatIsMissingAndForNoOther) {
+  absl::StatusOr<std::unique_ptr<Ring>> ring =
+      Ring::Create({.submission_entries = 16, .deferred_work = false, .registered_ring = false});
   if (!ring.ok()) GTEST_SKIP() << "needs io_uring: " << ring.status();
-  if (!ProbeCapabilities(**ring).buffer_ring) GTEST_SKIP() << "needs provided-buffer rings";
-  constexpr unsigned kEntries = 4;
-  io_uring_buf_ring* memory = MapBufferRing(kEntries);
-  ASSERT_NE(memory, nullptr);
-  EXPECT_EQ(RegisterBufferRingAt(**ring, memory, kEntries, 3), 0);
-  EXPECT_LT(RegisterBufferRingAt(**ring, memory, kEntries, 3), 0);
-  EXPECT_EQ(::io_uring_unregister_buf_ring(&(*ring)->raw(), 3), 0);
-  ::munmap(memory, kEntries * sizeof(io_uring_buf));
+  const UringProbe probe = ProbeCapabilities(**ring);
+  ASSERT_EQ(probe.why_not.size(), AllCapabilities().size());
+  for (size_t i = 0; i < probe.why_not.size(); ++i) {
+    const CapabilityDescription& capability = AllCapabilities()[i];
+    EXPECT_EQ(probe.found.*(capability.member), probe.why_not[i].empty()) << capability.name;
+    EXPECT_NE(probe.why_not[i], "was not tried") << capability.name;
+  }
+  EXPECT_FALSE(probe.found.deferred_work);
+  EXPECT_FALSE(probe.found.registered_ring);
 }
 
 }  // namespace

@@ -1,8 +1,13 @@
 #include "io/uring/ring.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <memory>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -81,6 +86,76 @@ TEST(RingTest, AskingForTooManyEntriesIsClampedNotRefused) {
   MAKE_RING_OR_SKIP(ring, 1u << 20);
   PushNop(ring, 1);
   EXPECT_EQ(ring.Enter(true, -1), 0);
+}
+
+TEST(RingTest, DoesWithoutWhatIsTurnedOff) {
+  absl::StatusOr<std::unique_ptr<Ring>> made = Ring::Create({.submission_entries = 4,
+                                                             .deferred_work = false,
+                                                             .registered_ring = false,
+                                                             .no_iowait = false});
+  if (!made.ok()) GTEST_SKIP() << "needs io_uring: " << made.status();
+  Ring& ring = **made;
+  EXPECT_FALSE(ring.deferred_work());
+  EXPECT_FALSE(ring.registered_ring());
+  EXPECT_FALSE(ring.no_iowait());
+  PushNop(ring, 1);
+  EXPECT_EQ(ring.Enter(true, -1), 0);
+  EXPECT_EQ(Take(ring), std::multiset<uint64_t>{1});
+}
+
+// What the child of a test exits with.
+enum Verdict { kRight = 0, kWrong = 1, kCannotBeTried = 2 };
+
+// Runs `body` in a process that may lock so many bytes of memory, with a user of its own, so that
+// nobody else's rings count.
+template <typename Body>
+int WithLockedMemory(rlim_t bytes, Body body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const uid_t user = 1'000'000'000u + static_cast<uid_t>(::getpid());
+    const rlimit limit = {bytes, bytes};
+    // Without root there are neither privileges to drop nor other users to be.
+    const bool limited = (::geteuid() != 0 || ::setresuid(user, user, user) == 0) &&
+                         ::setrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+    ::_exit(limited ? body() : kCannotBeTried);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kWrong;
+}
+
+TEST(RingTest, BecomesSmallerWhenMemoryIsShort) {
+  MAKE_RING_OR_SKIP(unlimited, 1024);
+  EXPECT_FALSE(unlimited.shrunk());
+  EXPECT_EQ(unlimited.submission_entries(), 1024u);
+  const int verdict = WithLockedMemory(64 << 10, [] {
+    absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(1024);
+    if (!ring.ok()) return kWrong;
+    // Older kernels count no rings.
+    if (!(*ring)->shrunk()) return kCannotBeTried;
+    const unsigned entries = (*ring)->submission_entries();
+    if (entries < Ring::kFewestEntries || entries >= 1024) return kWrong;
+    PushNop(**ring, 1);
+    return (*ring)->Enter(true, -1) == 0 && (*ring)->HasCompletions() ? kRight : kWrong;
+  });
+  if (verdict == kCannotBeTried) GTEST_SKIP() << "needs a limit of locked memory that holds";
+  EXPECT_EQ(verdict, kRight);
+}
+
+TEST(RingTest, SaysHowToMendItWhenThereIsNoMemoryAtAll) {
+  MAKE_RING_OR_SKIP(unlimited, 64);
+  const int verdict = WithLockedMemory(1 << 10, [] {
+    absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(1024);
+    if (ring.ok()) return kCannotBeTried;
+    const std::string message = ring.status().ToString();
+    const bool tells = message.find("entries=64") != std::string::npos &&
+                       message.find("ENOMEM") != std::string::npos &&
+                       message.find("ulimit -l") != std::string::npos;
+    return tells && absl::IsResourceExhausted(ring.status()) ? kRight : kWrong;
+  });
+  if (verdict == kCannotBeTried) GTEST_SKIP() << "needs a limit of locked memory that holds";
+  EXPECT_EQ(verdict, kRight);
+  EXPECT_EQ(unlimited.submission_entries(), 64u);
 }
 
 }  // namespace
