@@ -12,11 +12,15 @@
 #define PELTON_IO_REACTOR_H_
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "framework/base/compiler.h"
 #include "framework/base/intrusive_list.h"
 #include "framework/base/shard_id.h"
+#include "io/buffer_registry.h"
 #include "io/chunk.h"
+#include "io/file/io_profile.h"
 #include "io/operation.h"
 #include "io/uring_capabilities.h"
 
@@ -27,6 +31,12 @@ class BlockingPool;
 namespace pelton::io {
 
 class ListenerRegistry;
+
+// What a room above keeps on each shard.
+class ReactorPart {
+ public:
+  virtual ~ReactorPart() = default;
+};
 
 using OperationQueue = IntrusiveQueue<Operation, &Operation::next>;
 
@@ -52,6 +62,11 @@ class Reactor {
     // How long a shard that waits looks into the queues of the network's devices itself, in
     // microseconds, which spares it the interrupt; 0: not at all.
     uint32_t busy_poll_us = 0;
+    // This shard's part of what the disk can do, by which its I/O scheduler goes.
+    IoProfile io_profile;
+    // How much memory the shard's DirectBufferPool may take, and have the kernel pin; it is taken
+    // when it is used.
+    size_t direct_buffer_bytes = size_t{64} << 20;
     // Which capabilities of io_uring to use where the kernel has them.
     UringCapabilities capabilities;
   };
@@ -98,10 +113,17 @@ class Reactor {
   ChunkPool& chunks() { return chunks_; }
   const Options& options() const { return options_; }
   Statistics& statistics() { return statistics_; }
+  // What io/file keeps here, which it makes when it is first used; null before.
+  ReactorPart* direct_io() const { return direct_io_.get(); }
+  void set_direct_io(std::unique_ptr<ReactorPart> part) { direct_io_ = std::move(part); }
+  // Where the driver takes memory for FileOperation::buffer; null when it knows no such thing.
+  BufferRegistry* buffer_registry() const { return buffer_registry_; }
 
   // For drivers
   // --------------------------------------------------------------------------------------------------------------
 
+  // Offers registered buffers, until it is called with null. The registry outlives that.
+  void set_buffer_registry(BufferRegistry* registry) { buffer_registry_ = registry; }
   // Starts receives that starved again, oldest first and before what was handed in since, one for
   // each chunk that is to be had. A driver calls it once in each Submit(), before TakePending().
   void FeedStarved() {
@@ -158,6 +180,8 @@ class Reactor {
   Statistics statistics_;
   const Options options_;
   ChunkPool chunks_;
+  BufferRegistry* buffer_registry_ = nullptr;
+  std::unique_ptr<ReactorPart> direct_io_;
 };
 
 }  // namespace pelton::io

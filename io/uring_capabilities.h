@@ -33,6 +33,7 @@ struct UringCapabilities {
   bool splice = true;
   bool worker_limits = true;
   bool busy_poll = true;
+  bool registered_buffers = true;
 };
 
 // A capability as people see it.

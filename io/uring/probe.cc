@@ -306,7 +306,9 @@ UringProbe ProbeCapabilities(Ring& ring) {
   findings.Note(&C::deferred_work, ring.deferred_work() ? "" : kRefusedAtSetUp);
   findings.Note(&C::registered_ring, ring.registered_ring() ? "" : kRefusedAtSetUp);
   findings.Note(&C::no_iowait, ring.no_iowait() ? "" : kRefusedAtSetUp);
-  findings.Note(&C::direct_descriptors, "");  // known when the table is registered
+  // Known when their tables are registered.
+  findings.Note(&C::direct_descriptors, "");
+  findings.Note(&C::registered_buffers, "");
   findings.Note(&C::multishot_accept, TryMultishotAccept(ring));
   findings.Note(&C::multishot_poll, TryMultishotPoll(ring));
   findings.Note(&C::send_zero_copy, TrySendZeroCopy(ring));

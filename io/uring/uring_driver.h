@@ -20,6 +20,7 @@
 #include "io/reactor.h"
 #include "io/socket_busy_poll.h"
 #include "io/uring/buffer_ring.h"
+#include "io/uring/buffer_table.h"
 #include "io/uring/descriptor_table.h"
 #include "io/uring/probe.h"
 #include "io/uring/ring.h"
@@ -93,7 +94,8 @@ class UringDriver {
   bool wakeup_armed_ = false;
 
   DescriptorTable descriptors_;
-  std::unique_ptr<BufferRing> buffer_ring_;  // null: there is none
+  std::unique_ptr<BufferRing> buffer_ring_;    // null: there is none
+  std::unique_ptr<BufferTable> buffer_table_;  // the same
 };
 
 }  // namespace pelton::io

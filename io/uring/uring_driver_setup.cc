@@ -49,6 +49,7 @@ UringDriver::UringDriver(std::unique_ptr<Ring> ring, Reactor& reactor, int event
 UringDriver::~UringDriver() {
   // The kernel lets go of the armed wake-up when the ring goes.
   buffer_ring_.reset();
+  if (buffer_table_ != nullptr) reactor_.set_buffer_registry(nullptr);
   ring_.reset();
   ::close(event_descriptor_);
 }
@@ -78,6 +79,12 @@ void UringDriver::RegisterTables() {
   if (capabilities_.direct_descriptors) {
     const int result = descriptors_.Register(*ring_);
     if (result < 0) Refuse(&UringCapabilities::direct_descriptors, -result);
+  }
+  if (capabilities_.registered_buffers) {
+    int error = 0;
+    buffer_table_ = BufferTable::Create(*ring_, error);
+    if (buffer_table_ == nullptr) Refuse(&UringCapabilities::registered_buffers, error);
+    reactor_.set_buffer_registry(buffer_table_.get());
   }
 }
 
