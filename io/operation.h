@@ -42,6 +42,9 @@ enum class OperationKind : uint8_t {
   kReceiveMessageChunk,
   kSend,         // sends `length` bytes from `address`; result: bytes, at least 1
   kSendMessage,  // sends the msghdr at `address`; result: bytes
+  // Sends the `length` messages of the mmsghdr array at `address`, on a datagram or seqpacket
+  // socket; result: how many of them, at least 1; an error is the first one's
+  kSendMessages,
   // As kSend, but where the kernel can it sends from the caller's memory, and completes when it has
   // let go of that. `length` is lost. Completion::copied: it had to copy after all
   kSendZeroCopy,
@@ -90,7 +93,7 @@ enum class OperationKind : uint8_t {
   // block; result: what it returns, which is a negative errno when it fails
   kCall,
 };
-inline constexpr int kOperationKinds = 31;
+inline constexpr int kOperationKinds = 32;
 inline constexpr OperationKind kFirstFileKind = OperationKind::kRead;
 
 // Whether an operation's bytes arrive in a chunk.

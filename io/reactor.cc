@@ -14,6 +14,7 @@ const char* OperationKindName(OperationKind kind) {
                                            "receive_message_chunk",
                                            "send",
                                            "send_message",
+                                           "send_messages",
                                            "send_zero_copy",
                                            "close",
                                            "poll",

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "io/chunk.h"
+#include "io/message_chunk.h"
 #include "io/operation.h"
 
 namespace pelton::io {
@@ -30,6 +31,17 @@ struct AttemptOutcome {
 // from `chunks`, and fails with -ENOBUFS when there is none.
 // kStreamRead and kStreamWrite of what epoll(7) cannot watch come out as kNotReady, too.
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks);
+
+// Messages that were received together.
+struct ReceivedMessages {
+  uint16_t chunks[kMostMessages];
+  int covered[kMostMessages];  // bytes, as in Completion
+};
+
+// Receives messages for a kReceiveMessageChunk, as many as there are and chunks for, up to
+// kMostMessages. Returns how many, kNotReady, or a negative errno.
+int AttemptReceiveMessages(const Operation& operation, ChunkPool& chunks,
+                           ReceivedMessages& received);
 
 // Accepts a connection on `descriptor`. REQUIRES: the descriptor does not block.
 int AttemptAccept(int descriptor);

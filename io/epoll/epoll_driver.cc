@@ -37,6 +37,12 @@ bool IsTcp(int fd) {
          protocol == IPPROTO_TCP;
 }
 
+// Whether one start of the operation delivers all that comes.
+bool IsManyTimes(const Operation& operation) {
+  return operation.multishot && (operation.kind == OperationKind::kAccept ||
+                                 operation.kind == OperationKind::kReceiveMessageChunk);
+}
+
 bool IsStream(OperationKind kind) {
   return kind == OperationKind::kStreamRead || kind == OperationKind::kStreamWrite;
 }
@@ -81,6 +87,7 @@ EpollDriver::Direction EpollDriver::DirectionOf(const Operation& operation) {
     case OperationKind::kConnect:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendMessages:
     case OperationKind::kSendZeroCopy:
     case OperationKind::kStreamWrite:
       return kWrite;
@@ -111,8 +118,8 @@ void EpollDriver::Start(Reactor& reactor, Operation& operation) {
       return;
     }
   }
-  if (operation.kind == OperationKind::kAccept && operation.multishot) {
-    if (Park(reactor, operation)) AcceptMany(reactor, operation);
+  if (IsManyTimes(operation)) {
+    if (Park(reactor, operation)) AdvanceMany(reactor, operation);
     return;
   }
   const AttemptOutcome outcome = Attempt(operation, reactor.chunks());
@@ -283,9 +290,7 @@ void EpollDriver::Advance(Reactor& reactor, int fd, Direction direction) {
   Side& side = descriptors_[static_cast<size_t>(fd)].sides[direction];
   while (side.ready && side.operation != nullptr) {
     Operation& operation = *side.operation;
-    if (operation.kind == OperationKind::kAccept && operation.multishot) {
-      return AcceptMany(reactor, operation);
-    }
+    if (IsManyTimes(operation)) return AdvanceMany(reactor, operation);
     const AttemptOutcome outcome = Attempt(operation, reactor.chunks());
     if (outcome.result == kNotReady) {
       side.ready = false;
@@ -295,6 +300,37 @@ void EpollDriver::Advance(Reactor& reactor, int fd, Direction direction) {
     side.operation = TakeWaiting(fd, direction);
     reactor.Complete(operation, {.result = outcome.result, .chunk = outcome.chunk});
   }
+}
+
+void EpollDriver::AdvanceMany(Reactor& reactor, Operation& operation) {
+  if (operation.kind == OperationKind::kAccept) return AcceptMany(reactor, operation);
+  ReceiveMany(reactor, operation);
+}
+
+// Receives the messages that have arrived, within the turn's bound. REQUIRES: the operation is
+// parked.
+void EpollDriver::ReceiveMany(Reactor& reactor, Operation& operation) {
+  const int fd = operation.descriptor;
+  SideOf(operation).ready = true;
+  ReceivedMessages received;
+  for (size_t messages = 0; messages < kMessagesPerTurn; messages += kMostMessages) {
+    const int result = AttemptReceiveMessages(operation, reactor.chunks(), received);
+    if (result == kNotReady) {
+      SideOf(operation).ready = false;
+      return;
+    }
+    if (result < 0) {
+      Unpark(operation);
+      return reactor.Complete(operation, {.result = result});
+    }
+    for (int i = 0; i < result; ++i) {
+      reactor.Complete(operation,
+                       {.result = received.covered[i], .more = true, .chunk = received.chunks[i]});
+    }
+    // It has been told to stop meanwhile: what else there is stays in the kernel's queue.
+    if (operation.cancel_requested) return;
+  }
+  MarkUnfinished(fd);
 }
 
 // Accepts what has arrived, within the turn's bound. REQUIRES: the operation is parked.

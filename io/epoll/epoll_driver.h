@@ -48,6 +48,9 @@ class EpollDriver {
   static constexpr const char* kName = "epoll";
   // Connections that one multishot accept delivers in a turn at most.
   static constexpr int kAcceptsPerTurn = 64;
+  // Messages that one multishot receive delivers in a turn at most, so that a flooded socket leaves
+  // the others their part.
+  static constexpr size_t kMessagesPerTurn = 64;
 
   // `reactor` must outlive the driver. ERRORS: those of epoll_create1(2) and eventfd(2): EMFILE,
   // ENFILE, ENOMEM.
@@ -111,6 +114,8 @@ class EpollDriver {
   void Collect(int64_t timeout_ns);
   void Dispatch(Reactor& reactor, const epoll_event& event);
   void Advance(Reactor& reactor, int fd, Direction direction);
+  void AdvanceMany(Reactor& reactor, Operation& operation);
+  void ReceiveMany(Reactor& reactor, Operation& operation);
   void AcceptMany(Reactor& reactor, Operation& operation);
   void NoteTransfer(const Operation& operation, bool is_short);
 

@@ -66,6 +66,7 @@ class UringDriver {
   void Refuse(bool UringCapabilities::* member, int error);
   io_uring_sqe* NextEntry();
   void Start(Operation& operation);
+  void SendMessages(Operation& operation);
   void Prepare(Operation& operation);
   uint64_t StartWorkerOperation(OperationKind kind);
   uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
@@ -77,7 +78,7 @@ class UringDriver {
   int Enter(bool wait, int64_t timeout_ns);
   void OnCompletion(Reactor& reactor, const io_uring_cqe& entry);
   bool OnBadDescriptor(Reactor& reactor, Operation& operation, uint64_t tag);
-  void OnReadable(Reactor& reactor, Operation& operation, int result);
+  void OnReady(Reactor& reactor, Operation& operation, int result);
   void OnZeroCopy(Reactor& reactor, Operation& operation, const io_uring_cqe& entry);
   uint64_t TagOf(const Operation& operation) const;
 
