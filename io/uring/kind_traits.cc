@@ -46,6 +46,7 @@ int OpcodeOf(OperationKind kind) {
     case OperationKind::kClose:
       return IORING_OP_CLOSE;
     case OperationKind::kPoll:
+    case OperationKind::kSendMessages:  // waits for room; the messages go by a call
       return IORING_OP_POLL_ADD;
     case OperationKind::kStreamRead:
     case OperationKind::kRead:
