@@ -90,7 +90,7 @@ class TcpConnection final : private Operation {
   SocketAddress peer_;
   uint16_t first_chunk_ = 0;
   uint16_t last_chunk_ = 0;
-  uint8_t input_chunks_ = 0;
+  uint16_t input_chunks_ = 0;
   bool ended_ = false;  // end of stream, or error_
   bool abandoned_ = false;
   bool direct_read_ = false;
