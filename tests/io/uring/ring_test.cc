@@ -106,18 +106,16 @@ TEST(RingTest, DoesWithoutWhatIsTurnedOff) {
 // What the child of a test exits with.
 enum Verdict { kRight = 0, kWrong = 1, kCannotBeTried = 2 };
 
-// Runs `body` in a process that may lock so many bytes of memory, with a user of its own, so that
-// nobody else's rings count.
+// Runs `body(alone)` in a process that may lock so many bytes of memory; `alone` says that it has a
+// user of its own, so that nobody else's rings count.
 template <typename Body>
 int WithLockedMemory(rlim_t bytes, Body body) {
   const pid_t child = ::fork();
   if (child == 0) {
     const uid_t user = 1'000'000'000u + static_cast<uid_t>(::getpid());
     const rlimit limit = {bytes, bytes};
-    // Without root there are neither privileges to drop nor other users to be.
-    const bool limited = (::geteuid() != 0 || ::setresuid(user, user, user) == 0) &&
-                         ::setrlimit(RLIMIT_MEMLOCK, &limit) == 0;
-    ::_exit(limited ? body() : kCannotBeTried);
+    const bool alone = ::geteuid() == 0 && ::setresuid(user, user, user) == 0;
+    ::_exit(::setrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? body(alone) : kCannotBeTried);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -128,9 +126,9 @@ TEST(RingTest, BecomesSmallerWhenMemoryIsShort) {
   MAKE_RING_OR_SKIP(unlimited, 1024);
   EXPECT_FALSE(unlimited.shrunk());
   EXPECT_EQ(unlimited.submission_entries(), 1024u);
-  const int verdict = WithLockedMemory(64 << 10, [] {
+  const int verdict = WithLockedMemory(64 << 10, [](bool alone) {
     absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(1024);
-    if (!ring.ok()) return kWrong;
+    if (!ring.ok()) return alone ? kWrong : kCannotBeTried;
     // Older kernels count no rings.
     if (!(*ring)->shrunk()) return kCannotBeTried;
     const unsigned entries = (*ring)->submission_entries();
@@ -144,7 +142,7 @@ TEST(RingTest, BecomesSmallerWhenMemoryIsShort) {
 
 TEST(RingTest, SaysHowToMendItWhenThereIsNoMemoryAtAll) {
   MAKE_RING_OR_SKIP(unlimited, 64);
-  const int verdict = WithLockedMemory(1 << 10, [] {
+  const int verdict = WithLockedMemory(1 << 10, [](bool) {
     absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(1024);
     if (ring.ok()) return kCannotBeTried;
     const std::string message = ring.status().ToString();
