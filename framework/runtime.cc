@@ -18,6 +18,7 @@
 #include "framework/base/check.h"
 #include "framework/base/log.h"
 #include "framework/base/status.h"
+#include "framework/base/strings.h"
 #include "framework/internal/stop_control.h"
 #include "framework/shard_loop.h"
 #include "io/epoll/epoll_driver.h"
@@ -29,8 +30,8 @@ namespace pelton {
 namespace {
 
 // Prints the one line by which tools and people find a service.
-void AnnounceListener(void* driver_name, const SocketAddress& address, uint32_t shards) {
-  const std::string line = absl::StrCat("listening on ", address.ToString(), " shards=", shards,
+void AnnounceListener(void* driver_name, std::string_view address, uint32_t shards) {
+  const std::string line = absl::StrCat("listening on ", ToAbsl(address), " shards=", shards,
                                         " driver=", static_cast<const char*>(driver_name), "\n");
   [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size());
 }

@@ -5,11 +5,12 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "framework/connection_hand_over.h"
 
 namespace pelton {
 
 ShardGroup::ShardGroup(uint32_t shards, io::ListenerRegistry::Announce announce, void* argument)
-    : exchange_(shards), listeners_(shards, announce, argument) {}
+    : exchange_(shards), listeners_(shards, announce, argument, &HandOverConnection) {}
 
 void ShardGroup::RequestStop(StopPhase phase) {
   uint32_t current = requests();

@@ -19,7 +19,7 @@ constexpr int64_t kStuckNs = 10'000'000'000;
 
 SteppedRuntime::SteppedRuntime(const Options& options)
     : group_(
-          options.shards, [](void*, const SocketAddress&, uint32_t) {}, nullptr),
+          options.shards, [](void*, std::string_view, uint32_t) {}, nullptr),
       members_(options.shards),
       order_(options.shards),
       random_(options.seed) {

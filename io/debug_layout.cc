@@ -4,8 +4,8 @@
 
 #include "io/await_operation.h"
 #include "io/operation.h"
-#include "io/tcp_acceptor.h"
-#include "io/tcp_stream.h"
+#include "io/stream/acceptor.h"
+#include "io/stream/stream_awaiters.h"
 
 namespace pelton::io {
 

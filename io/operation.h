@@ -9,7 +9,7 @@
 // completion. It lies in the frame of the awaiting coroutine or in a connection's record; starting
 // it allocates nothing.
 // Invariants: 1. exactly one final completion per start, also when it is cancelled and at shutdown;
-// a multishot operation has completions with `more` before it; 2. OnCompletion() resumes nothing:
+// a multishot operation and a bundle have completions with `more` before it; 2. OnCompletion() resumes nothing:
 // it makes tasks ready.
 
 #ifndef PELTON_IO_OPERATION_H_
@@ -31,8 +31,11 @@ enum class OperationKind : uint8_t {
   kAccept,  // accepts on `descriptor`, an O_NONBLOCK one; result: a new descriptor; multishot
   // Connects `descriptor`, an O_NONBLOCK one, to the sockaddr at `address`, `length` bytes long
   kConnect,
-  kReceive,  // receives up to `length` bytes into `address`; result: bytes, 0 at the end
-  // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
+  // Receives up to `length` bytes into `address`, with `whole` all of them where the kernel can;
+  // result: bytes, 0 at the end
+  kReceive,
+  // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot. With `bundle`
+  // it may fill several chunks at once: a completion for each, with `more` before the last one
   kReceiveChunk,
   // Receives into the msghdr at `address`, with MSG_* flags `length`; result: bytes
   kReceiveMessage,
@@ -144,6 +147,8 @@ class Operation {
   uint32_t length = 0;
   bool cancel_queued = false;  // stands in the Reactor's queue of cancellations
   bool direct = false;         // the driver's: started on a direct descriptor
+  bool whole = false;          // see kReceive; written by the owner while idle
+  bool bundle = false;         // see kReceiveChunk; written by the owner while idle
   Operation* next = nullptr;   // link in the one queue that holds it
 
  protected:

@@ -67,6 +67,10 @@ class Reactor {
     // How much memory the shard's DirectBufferPool may take, and have the kernel pin; it is taken
     // when it is used.
     size_t direct_buffer_bytes = size_t{64} << 20;
+    // The least bytes of a write to a TCP peer that is sent from the writer's memory
+    // instead of being copied, where the kernel can. Copying less is cheaper than keeping track of
+    // it: bench/io/zero_copy_benchmark.cc measures where that ends.
+    size_t zero_copy_threshold = 32 * 1024;
     // Which capabilities of io_uring to use where the kernel has them.
     UringCapabilities capabilities;
   };
@@ -74,9 +78,14 @@ class Reactor {
     uint64_t started = 0;             // operations handed in
     uint64_t cancelled = 0;           // cancellations asked for
     uint64_t starved = 0;             // receives that had to wait for a free chunk
-    uint64_t connections_opened = 0;  // TCP connections accepted or made
+    uint64_t connections_opened = 0;  // connections accepted or made
     uint64_t connections_closed = 0;
     uint64_t accept_pauses = 0;   // times that accepting paused for want of descriptors
+    uint64_t connections_handed_over = 0;  // accepted here and given to a less loaded shard
+    uint64_t zero_copy_sends = 0;          // sends from the writer's memory
+    uint64_t zero_copy_copied = 0;         // of them, those that the kernel copied after all
+    uint64_t zero_copy_copied_in_a_row = 0;
+    uint64_t zero_copy_declined = 0;  // large sends that were copied because others had been
     uint64_t blocking_calls = 0;  // operations that were given to the blocking pool
     // Operations of kinds that io_uring gives to a kernel thread when they would block, and how many
     // of them are in flight.

@@ -18,13 +18,34 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "framework/base/status.h"
 #include "io/socket_address.h"
-#include "io/tcp_acceptor.h"
+#include "io/stream/acceptor.h"
+#include "io/stream/serve_connections.h"
+#include "io/stream/socket_options.h"
 #include "io/tcp_stream.h"
 #include "sched/task.h"
 #include "sched/task_scope.h"
 
 namespace pelton {
+
+namespace io {
+
+// Awaits the next TCP connection.
+class [[nodiscard("co_await it")]] TcpAcceptAwaiter final : public AcceptAwaiter {
+ public:
+  using AcceptAwaiter::AcceptAwaiter;
+
+  absl::StatusOr<TcpStream> await_resume() {
+    PELTON_ASSIGN_OR_RETURN(const int descriptor, Take());
+    return Adopt(descriptor, acceptor());
+  }
+  // The stream of a connection that `acceptor` has accepted.
+  static TcpStream Adopt(int descriptor, const Acceptor& acceptor);
+};
+
+}  // namespace io
 
 class TcpListener {
  public:
@@ -34,6 +55,19 @@ class TcpListener {
     // Whether other shards of this process listen on the same port, too. Without it, the listener
     // takes all connections.
     bool every_shard = true;
+    // Whether a shard that has accepted a connection, and has clearly more of this listener's than
+    // the least loaded shard, gives it to that one. (The kernel spreads them by a hash, which evens
+    // out for many short connections, and not for some long ones.)
+    bool balance = true;
+    // Connections whose first bytes may come with the handshake (TCP_FASTOPEN, RFC 7413), as many as
+    // may wait for the end of that; 0: none. What a client writes so may arrive twice.
+    int fast_open = 0;
+    // Accepts a connection only when the client has written, or after so long, in whole seconds; 0:
+    // at once (TCP_DEFER_ACCEPT).
+    absl::Duration defer_accept;
+    // For every connection that is accepted, without a system call for each. ERRORS: those of
+    // ApplySocketOptions(); InvalidArgument for quick_ack and cork, which are of one connection.
+    SocketOptions accepted;
   };
 
   // Listens on ADDRESS:PORT (see SocketAddress::Parse); port 0 lets the kernel choose, and all
@@ -46,9 +80,11 @@ class TcpListener {
   }
   static absl::StatusOr<TcpListener> Bind(std::string_view address, const Options& options);
 
-  TcpListener(TcpListener&& other) noexcept : acceptor_(std::exchange(other.acceptor_, nullptr)) {}
+  TcpListener(TcpListener&& other) noexcept
+      : acceptor_(std::exchange(other.acceptor_, nullptr)), address_(other.address_) {}
   TcpListener& operator=(TcpListener&& other) noexcept {
     std::swap(acceptor_, other.acceptor_);
+    std::swap(address_, other.address_);
     return *this;
   }
   ~TcpListener() {
@@ -58,7 +94,7 @@ class TcpListener {
   // Suspends until a connection arrives: absl::StatusOr<TcpStream>. When descriptors run out
   // (EMFILE, ENFILE) it pauses until some are free and says so on stderr; connections wait in the
   // backlog meanwhile. A drain interrupts it (UNAVAILABLE).
-  io::AcceptAwaiter Accept() { return io::AcceptAwaiter(*acceptor_); }
+  io::TcpAcceptAwaiter Accept() { return io::TcpAcceptAwaiter(*acceptor_); }
 
   // Accepts until the task is told to stop; runs `handler(TcpStream)`, which returns a
   // Task<absl::Status> or Task<void>, for each connection in `scope`; a handler that fails ends its
@@ -66,47 +102,20 @@ class TcpListener {
   // kernel had accepted already, closes the socket, and joins the scope. Yields OK after a drain;
   // the error that ended it otherwise.
   template <typename Handler>
-  Task<absl::Status> ForEach(TaskScope& scope, Handler handler);
+  Task<absl::Status> ForEach(TaskScope& scope, Handler handler) {
+    return io::ServeConnections<io::TcpAcceptAwaiter>(acceptor_, scope, std::move(handler));
+  }
 
   // The address bound, with the port that the kernel chose.
-  const SocketAddress& address() const { return acceptor_->address(); }
+  const SocketAddress& address() const { return address_; }
 
  private:
-  explicit TcpListener(io::TcpAcceptor* acceptor) : acceptor_(acceptor) {}
+  TcpListener(io::Acceptor* acceptor, const SocketAddress& address)
+      : acceptor_(acceptor), address_(address) {}
 
-  io::TcpAcceptor* acceptor_ = nullptr;
+  io::Acceptor* acceptor_ = nullptr;
+  SocketAddress address_;
 };
-
-template <typename Handler>
-Task<absl::Status> TcpListener::ForEach(TaskScope& scope, Handler handler) {
-  absl::Status status;
-  while (true) {
-    status = co_await scope.WaitForRoom();
-    if (!status.ok()) break;
-    absl::StatusOr<TcpStream> stream = co_await Accept();
-    if (!stream.ok()) {
-      status = stream.status();
-      break;
-    }
-    scope.SpawnContained(handler, *std::move(stream));
-  }
-  const TaskContext& flow = Scheduler::Current()->current_context();
-  if (flow.StoppedFrom(StopPhase::kAccepting)) {
-    status = flow.stop_reason() == StopReason::kDraining ? absl::OkStatus() : flow.StopStatus();
-    if (!flow.StoppedFrom(StopPhase::kEverything)) {
-      acceptor_->StopHandshakes();
-      co_await acceptor_->StopAccepting();
-      // Their handshake is done: to close the socket now would reset them.
-      acceptor_->AcceptRemaining(
-          [&](TcpStream stream) { scope.SpawnContained(handler, std::move(stream)); });
-    }
-  } else if (!status.ok()) {
-    scope.Cancel();
-  }
-  std::exchange(acceptor_, nullptr)->Abandon();
-  const absl::Status joined = co_await scope.Join();
-  co_return status.ok() ? joined : status;
-}
 
 }  // namespace pelton
 

@@ -168,7 +168,8 @@ void UringDriver::Prepare(Operation& operation) {
                               operation.length);
       break;
     case OperationKind::kReceive:
-      ::io_uring_prep_recv(entry, fd, operation.address, operation.length, 0);
+      ::io_uring_prep_recv(entry, fd, operation.address, operation.length,
+                           operation.whole ? MSG_WAITALL : 0);
       break;
     case OperationKind::kReceiveChunk:
       tag = PrepareReceiveChunk(operation, entry);

@@ -13,7 +13,7 @@ namespace {
 
 class ShardGroupTest : public ::testing::Test {
  protected:
-  ShardGroup group_{2, [](void*, const SocketAddress&, uint32_t) {}, nullptr};
+  ShardGroup group_{2, [](void*, std::string_view, uint32_t) {}, nullptr};
 };
 
 TEST_F(ShardGroupTest, ARequestToStopOnlyGoesForward) {

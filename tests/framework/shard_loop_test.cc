@@ -52,7 +52,7 @@ class ShardLoopTest : public ::testing::Test {
   bool SleepFlagIsSet() { return shard_.mail().sleep_flag().ClaimWake(); }
 
   VirtualClock clock_;
-  ShardGroup group_{1, [](void*, const SocketAddress&, uint32_t) {}, nullptr};
+  ShardGroup group_{1, [](void*, std::string_view, uint32_t) {}, nullptr};
   Shard shard_{group_, ShardId(0), clock_, {}};
   FakeDriver driver_{&clock_};
   int wake_alls_ = 0;
@@ -168,7 +168,7 @@ TEST(ShardLoopEndTest, AShardThatIsAtRestSeesThatTheOthersHaveComeToRest) {
   // The other shard comes to rest between this one's question and its sleep: nobody wakes a shard
   // that is awake, so it must look.
   VirtualClock clock;
-  ShardGroup group(2, [](void*, const SocketAddress&, uint32_t) {}, nullptr);
+  ShardGroup group(2, [](void*, std::string_view, uint32_t) {}, nullptr);
   Shard shard(group, ShardId(0), clock, {});
   FakeDriver driver(&clock);
   group.ShardBusy();       // the other one

@@ -214,7 +214,7 @@ TEST(ShardTest, ABindingMakesItCurrentAndRestores) {
 }
 
 TEST(ShardTest, AbortUndoesAStart) {
-  ShardGroup group(1, [](void*, const SocketAddress&, uint32_t) {}, nullptr);
+  ShardGroup group(1, [](void*, std::string_view, uint32_t) {}, nullptr);
   VirtualClock clock;
   bool ran = false;
   {

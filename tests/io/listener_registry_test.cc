@@ -12,7 +12,7 @@
 namespace pelton::io {
 namespace {
 
-constexpr int kBacklog = 16;
+const ListenOptions kOptions = {.backlog = 16};
 
 // Closes what it holds.
 class Sockets {
@@ -33,8 +33,8 @@ class Sockets {
 
 struct Announced {
   std::vector<std::string> lines;
-  static void Record(void* self, const SocketAddress& address, uint32_t shards) {
-    static_cast<Announced*>(self)->lines.push_back(address.ToString() + " " +
+  static void Record(void* self, std::string_view address, uint32_t shards) {
+    static_cast<Announced*>(self)->lines.push_back(std::string(address) + " " +
                                                    std::to_string(shards));
   }
 };
@@ -43,13 +43,13 @@ const SocketAddress kAnyPort = SocketAddress::Loopback(0);
 
 TEST(ListenTest, LetsTheKernelChooseAPort) {
   Sockets sockets;
-  EXPECT_NE(sockets.Add(Listen(kAnyPort, kBacklog, false, false)).port(), 0);
+  EXPECT_NE(sockets.Add(Listen(kAnyPort, kOptions, false, false)).port(), 0);
 }
 
 TEST(ListenTest, NamesTheAddressThatIsInUse) {
   Sockets sockets;
-  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kBacklog, false, false));
-  const absl::StatusOr<ListeningSocket> again = Listen(taken, kBacklog, false, false);
+  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kOptions, false, false));
+  const absl::StatusOr<ListeningSocket> again = Listen(taken, kOptions, false, false);
   EXPECT_EQ(GetErrno(again.status()), EADDRINUSE);
   EXPECT_NE(again.status().ToString().find(taken.ToString()), std::string::npos);
 }
@@ -57,9 +57,9 @@ TEST(ListenTest, NamesTheAddressThatIsInUse) {
 TEST(ListenTest, SharingThePortWithAnotherProcessIsRefusedWhenAsked) {
   Sockets sockets;
   // As another copy of this service would hold it.
-  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kBacklog, true, true));
-  EXPECT_EQ(GetErrno(Listen(taken, kBacklog, true, true).status()), EADDRINUSE);
-  sockets.Add(Listen(taken, kBacklog, true, false));
+  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kOptions, true, true));
+  EXPECT_EQ(GetErrno(Listen(taken, kOptions, true, true).status()), EADDRINUSE);
+  sockets.Add(Listen(taken, kOptions, true, false));
 }
 
 TEST(ListenerRegistryTest, EveryShardGetsThePortOfTheFirst) {
@@ -67,7 +67,7 @@ TEST(ListenerRegistryTest, EveryShardGetsThePortOfTheFirst) {
   Announced announced;
   ListenerRegistry registry(3, &Announced::Record, &announced);
   const auto bind = [&](uint32_t shard) {
-    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kBacklog, true, ShardId(shard)));
+    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
   };
   const SocketAddress first = bind(2);
   EXPECT_EQ(bind(0), first);
@@ -81,7 +81,7 @@ TEST(ListenerRegistryTest, TheSecondListenerOnOneTextIsAnother) {
   Announced announced;
   ListenerRegistry registry(2, &Announced::Record, &announced);
   const auto bind = [&](uint32_t shard) {
-    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kBacklog, true, ShardId(shard)));
+    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
   };
   const SocketAddress first = bind(0);
   const SocketAddress second = bind(0);
@@ -96,17 +96,17 @@ TEST(ListenerRegistryTest, AListenerOfOneShardIsAnnouncedAtOnce) {
   Announced announced;
   ListenerRegistry registry(4, &Announced::Record, &announced);
   const SocketAddress address =
-      sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kBacklog, false, ShardId(1)));
+      sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kOptions, false, true, ShardId(1)));
   EXPECT_EQ(announced.lines, std::vector<std::string>{address.ToString() + " 1"});
 }
 
 TEST(ListenerRegistryTest, AFailureLeavesNothingBehind) {
   Sockets sockets;
   Announced announced;
-  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kBacklog, false, false));
+  const SocketAddress taken = sockets.Add(Listen(kAnyPort, kOptions, false, false));
   ListenerRegistry registry(1, &Announced::Record, &announced);
   const std::string text = taken.ToString();
-  EXPECT_FALSE(registry.Bind(text, taken, kBacklog, true, ShardId(0)).ok());
+  EXPECT_FALSE(registry.Bind(text, taken, kOptions, true, true, ShardId(0)).ok());
   EXPECT_TRUE(announced.lines.empty());
 }
 

@@ -230,7 +230,7 @@ def _describe_wait(layout, scheduler, context):
     if layout.has_io and kind == "pelton::io::ReadAwaiter":
         connection = _word(suspension + layout.read_connection)
         return f"input of descriptor {_descriptor(layout, connection)}"
-    if layout.has_io and kind == "pelton::io::AcceptAwaiter":
+    if layout.has_io and kind in ("pelton::io::TcpAcceptAwaiter", "pelton::io::UnixAcceptAwaiter"):
         acceptor = _word(suspension + layout.accept_acceptor)
         return f"a connection on descriptor {_descriptor(layout, acceptor)}"
     if layout.has_io and kind.startswith("pelton::io::"):

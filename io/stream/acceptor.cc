@@ -1,4 +1,4 @@
-#include "io/tcp_acceptor.h"
+#include "io/stream/acceptor.h"
 
 #include <linux/filter.h>
 #include <poll.h>
@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "framework/base/status.h"
+#include "io/file_operation.h"
 
 namespace pelton::io {
 namespace {
@@ -43,30 +45,104 @@ bool IsShortage(int error) {
 
 }  // namespace
 
-TcpAcceptor::TcpAcceptor(int descriptor, const SocketAddress& address)
-    : Operation(OperationKind::kAccept), address_(address) {
-  Operation::descriptor = descriptor;
+Acceptor::Acceptor(Socket socket)
+    : Operation(OperationKind::kAccept),
+      name_(std::move(socket.name)),
+      place_(socket.place),
+      file_(std::move(socket.file)) {
+  Operation::descriptor = socket.descriptor;
   Operation::multishot = true;
+  if (place_.listener == nullptr) return;
+  joined_ = true;
+  place_.listener->Join(place_.shard, *this);
 }
 
-void TcpAcceptor::Abandon() {
-  PELTON_CHECK(waiter_ == nullptr) << "a TcpListener was destroyed during an accept";
+void Acceptor::Abandon() {
+  PELTON_CHECK(waiter_ == nullptr) << "a listener was destroyed during an accept";
   abandoned_ = true;
+  StopArrivals();
   if (armed()) Scheduler::Current()->timers().Cancel(*this);
-  for (; taken_ < accepted_.size(); ++taken_) ::close(accepted_[taken_]);
-  if (Operation::idle()) {
-    Close();
-  } else {
-    Reactor::Current()->Cancel(*this);
-  }
+  for (; taken_ < accepted_.size(); ++taken_) Discard(accepted_[taken_]);
+  if (!Operation::idle()) return Reactor::Current()->Cancel(*this);
+  if (!busy()) Close();
 }
 
-void TcpAcceptor::Close() {
+void Acceptor::StopArrivals() {
+  if (joined_) arriving_ = place_.listener->Leave(place_.shard) > 0;
+  joined_ = false;
+}
+
+void Acceptor::Arrive(int descriptor) {
+  const bool more = place_.listener->Arrived(place_.shard) > 0;
+  arriving_ = arriving_ && more;
+  if (abandoned_) {
+    Discard(descriptor);
+    return LetGo();
+  }
+  accepted_.push_back(descriptor);
+  if (waiter_ != nullptr) std::exchange(waiter_, nullptr)->OnConnection();
+  LetGo();
+}
+
+void Acceptor::LetGo() {
+  if (busy()) return;
+  if (abandoned_) return Close();
+  if (stop_waiter_ != nullptr) std::exchange(stop_waiter_, nullptr)->OnStopped();
+}
+
+void Acceptor::Keep(int accepted) {
+  if (place_.listener != nullptr) {
+    count()->fetch_add(1, std::memory_order_relaxed);
+    // One that is about to end keeps what it has: so do the others.
+    if (joined_ && place_.listener->GiveAway(place_.shard, accepted)) {
+      ++Reactor::Current()->statistics().connections_handed_over;
+      return;
+    }
+  }
+  accepted_.push_back(accepted);
+}
+
+// Closes a connection that was counted and that nobody takes.
+void Acceptor::Discard(int descriptor) {
+  ::close(descriptor);
+  if (place_.listener != nullptr) count()->fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Acceptor::Close() {
+  if (file_.has_value()) return RemoveFile();
   Operation::kind = OperationKind::kClose;
   Reactor::Current()->Start(*this);
 }
 
-void TcpAcceptor::OnCompletion(const Completion& completion) {
+// Removes the socket's file on a thread that may block, and closes then.
+class Acceptor::FileRemoval final : public FileOperation {
+ public:
+  explicit FileRemoval(Acceptor& acceptor)
+      : FileOperation(OperationKind::kCall), acceptor_(acceptor) {
+    address = &*acceptor.file_;
+    second_address = reinterpret_cast<const void*>(&UnixSocketFile::RemoveFile);
+    Reactor::Current()->Start(*this);
+  }
+
+ private:
+  void OnCompletion(const Completion&) override {
+    Acceptor& acceptor = acceptor_;
+    delete this;
+    // What could not be removed is replaced by whoever binds there next.
+    acceptor.removing_ = false;
+    acceptor.file_.reset();
+    acceptor.LetGo();
+  }
+
+  Acceptor& acceptor_;
+};
+
+void Acceptor::RemoveFile() {
+  removing_ = true;
+  new FileRemoval(*this);
+}
+
+void Acceptor::OnCompletion(const Completion& completion) {
   if (Operation::kind == OperationKind::kClose) {
     delete this;  // whatever close(2) said, the descriptor is gone
     return;
@@ -75,7 +151,7 @@ void TcpAcceptor::OnCompletion(const Completion& completion) {
     if (abandoned_) {
       ::close(completion.result);
     } else {
-      accepted_.push_back(completion.result);
+      Keep(completion.result);
       if (completion.more && accepted_.size() - taken_ >= kAcceptedLimit) {
         Reactor::Current()->Cancel(*this);
       }
@@ -83,12 +159,9 @@ void TcpAcceptor::OnCompletion(const Completion& completion) {
   } else if (!abandoned_) {
     OnError(-completion.result);
   }
-  if (abandoned_) {
-    if (!completion.more) Close();
+  if (abandoned_ || stop_waiter_ != nullptr) {
+    if (!completion.more) LetGo();
     return;
-  }
-  if (stop_waiter_ != nullptr && !completion.more) {
-    return std::exchange(stop_waiter_, nullptr)->OnStopped();
   }
   if (waiter_ == nullptr) return;
   if (HasConnection()) {
@@ -98,7 +171,7 @@ void TcpAcceptor::OnCompletion(const Completion& completion) {
   }
 }
 
-void TcpAcceptor::OnError(int error) {
+void Acceptor::OnError(int error) {
   if (IsTransient(error)) return;
   if (!IsShortage(error)) {
     error_ = error;
@@ -110,27 +183,28 @@ void TcpAcceptor::OnError(int error) {
   Scheduler& scheduler = *Scheduler::Current();
   if (!armed()) scheduler.timers().Arm(*this, scheduler.now().nanoseconds() + kPauseNs);
   if (pause_message_.Admit(scheduler.now().nanoseconds())) {
-    LogLine(absl::StrCat("accept on ", address_.ToString(), ": ", ErrnoName(error),
+    LogLine(absl::StrCat("accept on ", name_, ": ", ErrnoName(error),
                          "; new connections wait until descriptors are free. To allow more: raise "
                          "the limit of open files (ulimit -n)"));
   }
 }
 
-void TcpAcceptor::Fire() {
+void Acceptor::Fire() {
   paused_ = false;
   if (waiter_ != nullptr) StartAccepting();
 }
 
-void TcpAcceptor::StartAccepting() {
+void Acceptor::StartAccepting() {
   if (Operation::idle() && !paused_) Reactor::Current()->Start(*this);
 }
 
-void TcpAcceptor::AwaitConnection(AcceptAwaiter* waiter) {
+void Acceptor::AwaitConnection(AcceptAwaiter* waiter) {
   waiter_ = waiter;
   StartAccepting();
 }
 
-void TcpAcceptor::StopHandshakes() {
+void Acceptor::StopHandshakes() {
+  if (file_.has_value()) return RemoveFile();
   // The flags of a TCP header: a SYN without an ACK begins a handshake.
   constexpr unsigned kFlagsOffset = 13;
   constexpr unsigned kSyn = 0x02;
@@ -147,16 +221,16 @@ void TcpAcceptor::StopHandshakes() {
   (void)::setsockopt(Operation::descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
-bool TcpAcceptor::AcceptNow() {
+bool Acceptor::AcceptNow() {
   const int fd = ::accept4(Operation::descriptor, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return errno == ECONNABORTED || errno == EINTR ? AcceptNow() : false;
-  accepted_.push_back(fd);
+  Keep(fd);
   return true;
 }
 
-absl::StatusOr<TcpStream> TcpAcceptor::Take() {
+absl::StatusOr<int> Acceptor::Take() {
   if (taken_ == accepted_.size()) {
-    return ErrnoToStatus(error_, "accept on", address_.ToString());
+    return ErrnoToStatus(error_, "accept on", name_);
   }
   const int fd = accepted_[taken_++];
   if (taken_ == accepted_.size()) {
@@ -166,9 +240,7 @@ absl::StatusOr<TcpStream> TcpAcceptor::Take() {
     accepted_.erase(accepted_.begin(), accepted_.begin() + kAcceptedLimit);
     taken_ = 0;
   }
-  // A peer that has gone already has no address any more; its stream tells so at the first read.
-  const absl::StatusOr<SocketAddress> peer = PeerAddressOf(fd);
-  return TcpStream::Adopt(fd, peer.ok() ? *peer : SocketAddress());
+  return fd;
 }
 
 }  // namespace pelton::io
