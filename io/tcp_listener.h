@@ -108,6 +108,8 @@ class TcpListener {
 
   // The address bound, with the port that the kernel chose.
   const SocketAddress& address() const { return address_; }
+  // The listening socket, for calls that Pelton does not offer. It stays the listener's.
+  int descriptor() const { return acceptor_->descriptor(); }
 
  private:
   TcpListener(io::Acceptor* acceptor, const SocketAddress& address)
