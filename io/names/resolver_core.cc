@@ -227,8 +227,9 @@ void ResolverCore::Finish(Flight& flight, const UpstreamReply& reply) {
   const auto found = flights_.find(flight.question());
   const std::unique_ptr<Flight> ended = std::move(found->second);
   flights_.erase(found);
-  absl::StatusOr<DnsAnswer> answer = reply.status;
-  if (reply.status.ok()) answer = ReadAnswer(reply.message, ended->question());
+  absl::StatusOr<DnsAnswer> answer = reply.status.ok()
+                                         ? ReadAnswer(reply.message, ended->question())
+                                         : absl::StatusOr<DnsAnswer>(reply.status);
   if (answer.ok()) {
     cache_.Insert(ended->question(), *answer, Scheduler::Current()->PreciseNow());
   } else {
