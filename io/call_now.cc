@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "framework/base/check.h"
+#include "io/kernel_memory.h"
 
 namespace pelton::io {
 namespace {
@@ -137,6 +138,7 @@ int CallOnPath(const FileOperation& operation) {
 }  // namespace
 
 int CallNow(const Operation& operation) {
+  TakeFromKernel(operation);  // the calls below write it
   if (operation.kind == OperationKind::kStreamRead) {
     return Call([&] { return ::read(operation.descriptor, operation.address, operation.length); });
   }

@@ -23,11 +23,13 @@ ChunkPool::ChunkPool(size_t chunks) : mapped_bytes_(chunks * kStrideBytes), slot
   for (size_t chunk = chunks; chunk > 0; --chunk) {
     free_.push_back(static_cast<uint16_t>(chunk - 1));
   }
+  PoisonMemory(memory_, mapped_bytes_);
 }
 
 ChunkPool::~ChunkPool() {
   PELTON_CHECK(free_.size() == slots_.size())
       << slots_.size() - free_.size() << " chunks outlive the pool of their shard";
+  UnpoisonMemory(memory_, mapped_bytes_);  // somebody else may get these addresses
   ::munmap(memory_, mapped_bytes_);
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "framework/base/check.h"
+#include "io/kernel_memory.h"
 #include "io/message_chunk.h"
 
 namespace pelton::io {
@@ -131,6 +132,7 @@ int AttemptReceiveMessages(const Operation& operation, ChunkPool& chunks,
 }
 
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks) {
+  const KernelMemoryAccess access(operation);
   const int fd = operation.descriptor;
   switch (operation.kind) {
     case OperationKind::kAccept:

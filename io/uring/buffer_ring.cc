@@ -68,6 +68,7 @@ void BufferRing::Refill() {
   while (chunks_.provided() < target_ && chunks_.TryTake(chunk)) {
     ::io_uring_buf_ring_add(memory_, chunks_.data(chunk), ChunkPool::kChunkBytes, chunk, mask,
                             added);
+    chunks_.LendToKernel(chunk);
     ++added;
     chunks_.CountProvided();
   }

@@ -238,6 +238,7 @@ uint64_t UringDriver::PrepareReceiveChunk(Operation& operation, io_uring_sqe* en
     // 3 % of a small message.
     operation.address = chunks_.data(chunk);
     operation.length = chunk;
+    chunks_.LendToKernel(chunk);
     ::io_uring_prep_recv(entry, operation.descriptor, operation.address, ChunkPool::kChunkBytes, 0);
     return kOwnChunkTag;
   }
@@ -319,6 +320,7 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
     return OnZeroCopy(reactor, operation, entry);
   if (tag == kOwnChunkTag) {
     const uint16_t chunk = static_cast<uint16_t>(operation.length);
+    chunks_.TakeFromKernel(chunk);
     if (entry.res > 0) [[likely]]
       return reactor.Complete(operation, {.result = entry.res, .chunk = chunk});
     chunks_.Release(chunk);
@@ -328,6 +330,7 @@ void UringDriver::OnCompletion(Reactor& reactor, const io_uring_cqe& entry) {
   if ((entry.flags & IORING_CQE_F_BUFFER) != 0) {
     completion.chunk = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
     chunks_.CountReturned();
+    chunks_.TakeFromKernel(completion.chunk);
     if (entry.res <= 0) [[unlikely]] {
       chunks_.Release(completion.chunk);
       completion.chunk = Completion::kNoChunk;
