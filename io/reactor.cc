@@ -3,6 +3,17 @@
 #include <cerrno>
 
 namespace pelton::io {
+namespace {
+
+// Whether -EINTR says that nothing was done, and that doing it again is the same. A connection goes
+// on being made and a descriptor is closed all the same; what a function did nobody knows; a
+// zero-copy send may have lost its length.
+bool StartsAgain(OperationKind kind) {
+  return kind != OperationKind::kConnect && kind != OperationKind::kClose &&
+         kind != OperationKind::kCall && kind != OperationKind::kSendZeroCopy;
+}
+
+}  // namespace
 
 const char* OperationKindName(OperationKind kind) {
   static constexpr const char* kNames[] = {"nop",
@@ -41,9 +52,10 @@ const char* OperationKindName(OperationKind kind) {
   return kNames[static_cast<int>(kind)];
 }
 
-Reactor::Reactor(const Options& options) : options_(options), chunks_(options.chunks) {
-  static_assert(kNoChunkFree == ENOBUFS);
-}
+Reactor::Reactor(const Options& options)
+    : options_(options), own_chunks_(std::in_place, options.chunks), chunks_(*own_chunks_) {}
+
+Reactor::Reactor(const Options& options, ChunkPool& chunks) : options_(options), chunks_(chunks) {}
 
 Reactor::~Reactor() {
   PELTON_CHECK(in_flight_ == 0) << in_flight_ << " operations in flight outlive their reactor";
@@ -72,8 +84,10 @@ void Reactor::Cancel(Operation& operation) {
 Operation* Reactor::TakePending() {
   while (Operation* operation = pending_.PopFront()) {
     operation->state = Operation::State::kInFlight;
-    if (!operation->cancel_requested) [[likely]]
+    if (!operation->cancel_requested) [[likely]] {
+      LendToKernel(*operation);
       return operation;
+    }
     Complete(*operation, {.result = -ECANCELED});
   }
   return nullptr;
@@ -83,6 +97,18 @@ void Reactor::DropCancellation(Operation& operation) {
   operation.cancel_queued = false;
   const bool was_queued = cancellations_.Remove(operation);
   PELTON_DCHECK(was_queued);
+}
+
+void Reactor::CompleteFailed(Operation& operation, const Completion& completion) {
+  Completion outcome = completion;
+  if (completion.result == -ENOBUFS && TakesChunks(operation.kind)) return Starve(operation);
+  if (completion.result == -EINTR && StartsAgain(operation.kind)) {
+    if (!operation.cancel_requested) return Retry(operation);
+    outcome.result = -ECANCELED;
+  }
+  operation.state = Operation::State::kIdle;
+  --in_flight_;
+  operation.OnCompletion(outcome);
 }
 
 void Reactor::Starve(Operation& operation) {

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "framework/base/compiler.h"
@@ -21,6 +22,7 @@
 #include "io/buffer_registry.h"
 #include "io/chunk.h"
 #include "io/file/io_profile.h"
+#include "io/kernel_memory.h"
 #include "io/operation.h"
 #include "io/uring_capabilities.h"
 
@@ -95,6 +97,9 @@ class Reactor {
 
   Reactor() : Reactor(Options()) {}
   explicit Reactor(const Options& options);
+  // One that a driver keeps behind another's: its receives take chunks of that one's pool, which
+  // must outlive it.
+  Reactor(const Options& options, ChunkPool& chunks);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -157,16 +162,17 @@ class Reactor {
            (!starved_.empty() && chunks_.available() > 0);
   }
 
-  // Delivers a completion. A receive that found no chunk (-ENOBUFS) is not delivered: it starts
-  // again when a chunk is free.
+  // Delivers a completion. Two are not delivered: a receive that found no chunk (-ENOBUFS) starts
+  // again when one is free, and what a signal interrupted before it did anything (-EINTR) starts
+  // again at once, or was cancelled.
   void Complete(Operation& operation, const Completion& completion) {
     PELTON_DCHECK(operation.state == Operation::State::kInFlight);
     if (!completion.more) {
+      TakeFromKernel(operation);
       if (operation.cancel_queued) [[unlikely]]
         DropCancellation(operation);
-      if (completion.result == -kNoChunkFree && TakesChunks(operation.kind)) [[unlikely]] {
-        return Starve(operation);
-      }
+      if (completion.result < 0) [[unlikely]]
+        return CompleteFailed(operation, completion);
       operation.state = Operation::State::kIdle;
       --in_flight_;
     }
@@ -174,9 +180,8 @@ class Reactor {
   }
 
  private:
-  static constexpr int kNoChunkFree = 105;  // ENOBUFS
-
   void DropCancellation(Operation& operation);
+  void CompleteFailed(Operation& operation, const Completion& completion);
   void Starve(Operation& operation);
   void FeedStarvedSlow();
 
@@ -188,7 +193,8 @@ class Reactor {
   uint64_t in_flight_ = 0;
   Statistics statistics_;
   const Options options_;
-  ChunkPool chunks_;
+  std::optional<ChunkPool> own_chunks_;
+  ChunkPool& chunks_;
   BufferRegistry* buffer_registry_ = nullptr;
   std::unique_ptr<ReactorPart> direct_io_;
 };
