@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "tests/conformance/fault_run.h"
 
 namespace pelton::testing {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 struct Choice {
   bool uring = true;
   io::UringCapabilities capabilities;
+  std::optional<io::FaultOptions> faults;
 };
 Choice choice;
 
@@ -23,8 +25,23 @@ bool Obey(std::string_view argument) {
     choice.uring = argument == "--driver=uring";
     return true;
   }
+  if (FaultRun::Obey(argument)) return true;
   return argument.substr(0, kWithout.size()) == kWithout &&
          io::TurnOffCapabilities(argument.substr(kWithout.size()), choice.capabilities).ok();
+}
+
+io::FaultOptions OptionsOf(FaultProfile profile, uint64_t seed) {
+  io::FaultOptions options = profile == FaultProfile::kTiming        ? io::FaultOptions::Timing()
+                             : profile == FaultProfile::kTransparent ? io::FaultOptions::Transparent()
+                                                                     : io::FaultOptions::Visible();
+  options.seed = seed;
+  return options;
+}
+
+template <typename D>
+absl::StatusOr<AnyDriver> Make(io::Reactor& reactor) {
+  if (choice.faults.has_value()) return io::FaultDriver<D>::Create(reactor, *choice.faults);
+  return D::Create(reactor);
 }
 
 }  // namespace
@@ -33,7 +50,8 @@ bool DriverUnderTest::Choose(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (Obey(argv[i])) continue;
     std::cerr << argv[0] << ": do not know " << argv[i]
-              << "; give --driver=uring|epoll and --without=CAPABILITY of io_uring\n";
+              << "; give --driver=uring|epoll, --without=CAPABILITY of io_uring and "
+                 "--faults=SEED-SEED\n";
     return false;
   }
   return true;
@@ -42,14 +60,23 @@ bool DriverUnderTest::Choose(int argc, char** argv) {
 bool DriverUnderTest::IsUring() { return choice.uring; }
 
 absl::StatusOr<std::unique_ptr<DriverUnderTest>> DriverUnderTest::Create(io::Reactor& reactor) {
-  if (choice.uring) {
-    absl::StatusOr<std::unique_ptr<io::UringDriver>> driver = io::UringDriver::Create(reactor);
-    if (!driver.ok()) return driver.status();
-    return std::unique_ptr<DriverUnderTest>(new DriverUnderTest(*std::move(driver)));
-  }
-  absl::StatusOr<std::unique_ptr<io::EpollDriver>> driver = io::EpollDriver::Create(reactor);
+  absl::StatusOr<AnyDriver> driver =
+      choice.uring ? Make<io::UringDriver>(reactor) : Make<io::EpollDriver>(reactor);
   if (!driver.ok()) return driver.status();
   return std::unique_ptr<DriverUnderTest>(new DriverUnderTest(*std::move(driver)));
+}
+
+void DriverUnderTest::SetFaults(const std::optional<io::FaultOptions>& faults) {
+  choice.faults = faults;
+}
+
+io::FaultStatistics DriverUnderTest::fault_statistics() const {
+  return std::visit(
+      [](const auto& driver) {
+        if constexpr (requires { driver->statistics(); }) return driver->statistics();
+        return io::FaultStatistics();
+      },
+      driver_);
 }
 
 void DriverUnderTest::WakePeer(DriverUnderTest& peer) {
@@ -61,7 +88,20 @@ void DriverUnderTest::WakePeer(DriverUnderTest& peer) {
       driver_);
 }
 
+FaultProfile DriverTest::profile() const {
+  if (profile_.has_value()) return *profile_;
+  const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
+  std::string_view name = test.test_suite_name();
+  name.remove_prefix(name.find('/') + 1);  // of a test with parameters
+  return name.substr(0, 6) == "Driver" ? FaultProfile::kTiming : FaultProfile::kTransparent;
+}
+
 void DriverTest::SetUp() {
+  if (FaultRun::IsOn() || profile() == FaultProfile::kVisible) {
+    DriverUnderTest::SetFaults(OptionsOf(profile(), FaultRun::seed()));
+  } else {
+    DriverUnderTest::SetFaults(std::nullopt);
+  }
   io::Reactor::Options options = options_;
   options.capabilities = choice.capabilities;
   harness_ = std::make_unique<Harness>(DriverUnderTest::Create, options);
@@ -79,6 +119,7 @@ void DriverTest::TearDown() {
   EXPECT_TRUE(harness_->TurnUntil([&] { return reactor().in_flight() == 0; }))
       << reactor().in_flight() << " operations are in flight after the test";
   EXPECT_EQ(reactor().chunks().available(), reactor().chunks().size()) << "a chunk was lost";
+  FaultRun::Count(driver().fault_statistics());
 }
 
 void DriverTest::Close(Descriptor descriptor) {
@@ -103,5 +144,6 @@ void RecordedOperation::OnCompletion(const io::Completion& completion) {
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   if (!pelton::testing::DriverUnderTest::Choose(argc, argv)) return 2;
-  return RUN_ALL_TESTS();
+  return pelton::testing::FaultRun::IsOn() ? pelton::testing::FaultRun::RunAllTests(argc, argv)
+                                           : RUN_ALL_TESTS();
 }
