@@ -38,8 +38,10 @@ class FaultDriver {
     absl::StatusOr<std::unique_ptr<D>> below = D::Create(driver->injector_.inner());
     if (!below.ok()) return below.status();
     driver->below_ = *std::move(below);
+    reactor.set_buffer_registry(driver->injector_.inner().buffer_registry());
     return driver;
   }
+  ~FaultDriver() { reactor_.set_buffer_registry(nullptr); }
 
   void Submit(Reactor&) {
     injector_.BeforeSubmit();
@@ -61,8 +63,10 @@ class FaultDriver {
   const FaultStatistics& statistics() const { return injector_.statistics(); }
 
  private:
-  FaultDriver(Reactor& reactor, const FaultOptions& options) : injector_(reactor, options) {}
+  FaultDriver(Reactor& reactor, const FaultOptions& options)
+      : reactor_(reactor), injector_(reactor, options) {}
 
+  Reactor& reactor_;
   FaultInjector injector_;
   std::unique_ptr<D> below_;
 };

@@ -56,6 +56,7 @@ std::span<const int> VisibleErrors(OperationKind kind) {
       return kReceiveErrors;
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendMessages:
     case OperationKind::kSendZeroCopy:
       return kSendErrors;
     case OperationKind::kClose:
@@ -102,6 +103,7 @@ std::span<const int> Interruptions(OperationKind kind) {
     case OperationKind::kReceiveMessageChunk:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendMessages:
     case OperationKind::kPoll:
     case OperationKind::kStreamRead:
     case OperationKind::kStreamWrite:
@@ -129,6 +131,7 @@ bool MayBeShort(OperationKind kind) {
     case OperationKind::kReceiveMessage:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendMessages:
     case OperationKind::kSendZeroCopy:
     case OperationKind::kStreamRead:
     case OperationKind::kStreamWrite:

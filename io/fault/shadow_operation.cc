@@ -51,6 +51,7 @@ int64_t StreamOf(const Operation& operation) {
     case OperationKind::kConnect:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
+    case OperationKind::kSendMessages:
     case OperationKind::kSendZeroCopy:
     case OperationKind::kStreamWrite:
       return reads + 1;
@@ -122,6 +123,7 @@ bool ShadowOperation::Shorten(ChunkPool& chunks) {
     case OperationKind::kWrite:
       return IsMadeOfBytes(descriptor) && ShortenBytes(GranuleOf(descriptor));
     case OperationKind::kSplice:
+    case OperationKind::kSendMessages:  // `length` is how many
       return ShortenBytes(1);
     case OperationKind::kReadVector:
     case OperationKind::kWriteVector:
