@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +19,10 @@
 #include "framework/base/status.h"
 #include "framework/base/strings.h"
 #include "framework/cpu_topology.h"
+#include "framework/internal/driver_report.h"
 #include "framework/internal/memory_size.h"
 #include "framework/runtime.h"
+#include "io/uring_capabilities.h"
 
 ABSL_FLAG(int, shards, 0, "number of shards; 0: one for each CPU that the process may use");
 ABSL_FLAG(std::string, cpus, "",
@@ -41,6 +44,15 @@ ABSL_FLAG(
     absl::Duration, stall_threshold, absl::Milliseconds(25),
     "how long a turn of a shard's loop may take before it is reported with its backtraces; 0: "
     "no reports");
+
+ABSL_FLAG(std::string, without, "",
+          "capabilities of io_uring not to use, separated by commas; --driver_report names them");
+ABSL_FLAG(absl::Duration, busy_poll, absl::ZeroDuration(),
+          "how long a shard that waits looks into the queues of network devices itself; 0: not at "
+          "all");
+ABSL_FLAG(bool, driver_report, false,
+          "print what the kernel offers, what is used instead of what is missing and what that "
+          "costs, and exit");
 
 namespace pelton {
 namespace {
@@ -90,9 +102,26 @@ absl::StatusOr<BlockingPool::Options> BlockingFromFlags() {
   return options;
 }
 
+// The flags that the driver reads itself.
+absl::Status DriverFromFlags(io::Reactor::Options& options) {
+  const std::string without = absl::GetFlag(FLAGS_without);
+  const absl::Status status = io::TurnOffCapabilities(without, options.capabilities);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--without=", without, ": ", status.message()));
+  }
+  const absl::Duration busy_poll = absl::GetFlag(FLAGS_busy_poll);
+  if (busy_poll < absl::ZeroDuration() || busy_poll > absl::Milliseconds(10) ||
+      busy_poll % absl::Microseconds(1) != absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--busy_poll: expected whole microseconds from 0 to 10ms");
+  }
+  options.busy_poll_us = static_cast<uint32_t>(absl::ToInt64Microseconds(busy_poll));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   Runtime::Options options;
   PELTON_ASSIGN_OR_RETURN(options.driver, ParseDriver(absl::GetFlag(FLAGS_driver)));
+  PELTON_RETURN_IF_ERROR(DriverFromFlags(options.shard.reactor));
   options.grace_period = absl::GetFlag(FLAGS_grace_period);
   if (options.grace_period < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--grace_period: expected a duration that is not negative");
@@ -149,6 +178,10 @@ int Main(int argc, char** argv, const ServeFunction& serve, std::string_view usa
   std::signal(SIGPIPE, SIG_IGN);
   const absl::StatusOr<Runtime::Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(options.status());
+  if (absl::GetFlag(FLAGS_driver_report)) {
+    std::cout << DriverReport(options->shard.reactor, options->driver != DriverChoice::kEpoll);
+    return 0;
+  }
   const absl::Status status = Runtime(*options).Run(serve);
   return status.ok() ? 0 : Fail(status);
 }

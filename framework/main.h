@@ -5,7 +5,7 @@
 // Parses the flags that every service shares and those that the program defines (ABSL_FLAG), runs
 // `serve` on every shard, and drains on SIGTERM and SIGINT. The shared flags: --shards, --cpus,
 // --driver, --memory, --grace_period, --spin, --blocking_threads, --blocking_queue,
-// --stall_threshold, --help.
+// --stall_threshold, --without, --busy_poll, --driver_report, --help.
 
 #ifndef PELTON_FRAMEWORK_MAIN_H_
 #define PELTON_FRAMEWORK_MAIN_H_

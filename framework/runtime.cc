@@ -99,6 +99,9 @@ class ShardThreads {
     return group_.first_error();
   }
 
+  // Whether a shard got no driver. Then no service has run.
+  bool driver_refused() const { return driver_refused_.load(); }
+
  private:
   // Watches the shards if that is wanted.
   void StartReporter(std::optional<StallReporter>* stalls) {
@@ -148,6 +151,7 @@ class ShardThreads {
       const Shard::Binding binding(shard);
       shard.Start(serve_);
     } else {
+      driver_refused_.store(true);
       group_.Fail(ShardId(index), driver.status());
     }
     // From here on every driver can be woken.
@@ -206,27 +210,33 @@ class ShardThreads {
   std::barrier<> ready_;
   std::barrier<> ended_;
   std::atomic<uint32_t> running_{shards_};
+  std::atomic<bool> driver_refused_{false};
 };
 
-// Whether io_uring works here, asked with a ring of the size that the shards need.
-absl::Status TryUring() { return io::Ring::Create(io::UringDriver::kSubmissionEntries).status(); }
+// Whether io_uring works here at all.
+absl::Status TryUring() { return io::Ring::Create(io::Ring::kFewestEntries).status(); }
+
+void SayWhyEpoll(const absl::Status& status) {
+  LogLine(absl::StrCat(status.message(), ". Using epoll. To silence this, pass --driver=epoll."));
+}
 
 }  // namespace
 
 absl::Status Runtime::Run(const ServeFunction& serve) {
   PELTON_CHECK(!options_.placement.cpu_of_shard.empty()) << "a runtime without shards";
-  DriverChoice driver = options_.driver;
-  if (driver != DriverChoice::kEpoll) {
-    const absl::Status works = TryUring();
-    if (!works.ok() && driver == DriverChoice::kUring) return works;
-    if (!works.ok()) {
-      LogLine(
-          absl::StrCat(works.message(), ". Using epoll. To silence this, pass --driver=epoll."));
-      driver = DriverChoice::kEpoll;
+  const bool may_fall_back = options_.driver == DriverChoice::kAuto;
+  if (options_.driver != DriverChoice::kEpoll) {
+    absl::Status status = TryUring();
+    if (status.ok()) {
+      ShardThreads<io::UringDriver> threads(options_, serve);
+      status = threads.Run();
+      // That one ring is to be had does not say that all shards get theirs.
+      if (!threads.driver_refused()) return status;
     }
+    if (!may_fall_back) return status;
+    SayWhyEpoll(status);
   }
-  if (driver == DriverChoice::kEpoll) return ShardThreads<io::EpollDriver>(options_, serve).Run();
-  return ShardThreads<io::UringDriver>(options_, serve).Run();
+  return ShardThreads<io::EpollDriver>(options_, serve).Run();
 }
 
 }  // namespace pelton

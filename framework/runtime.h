@@ -25,7 +25,7 @@ namespace pelton {
 
 // Which driver serves the shards.
 enum class DriverChoice {
-  kAuto,   // io_uring where it works, else epoll with one line that says why
+  kAuto,   // io_uring where it works for all shards, else epoll with one line that says why
   kUring,  // io_uring or an error
   kEpoll,
 };
