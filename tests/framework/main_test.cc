@@ -98,6 +98,11 @@ TEST(MainTest, ABadFlagIsOneLineThatNamesIt) {
            BadFlag{"--spin=-1us", "--spin: expected a duration from 0 to 1s"},
            BadFlag{"--stall_threshold=1us",
                    "--stall_threshold: expected 0 or a duration from 1ms to 1h"},
+           BadFlag{"--without=truncate,warp",
+                   "--without=truncate,warp: no capability of io_uring is called \"warp\"; "
+                   "expected deferred_work, "},
+           BadFlag{"--busy_poll=1s", "--busy_poll: expected whole microseconds from 0 to 10ms"},
+           BadFlag{"--busy_poll=1ns", "--busy_poll: expected whole microseconds from 0 to 10ms"},
            BadFlag{"--no_such_flag", "'no_such_flag'"},
            BadFlag{"--driver", "'driver'"},
            BadFlag{"extra", "unexpected argument \"extra\""},
@@ -114,8 +119,9 @@ TEST(MainTest, ABadFlagIsOneLineThatNamesIt) {
 TEST(MainTest, HelpShowsTheSharedFlagsAndTheServicesOwnAndNoOthers) {
   const Outcome outcome = RunService("--help");
   EXPECT_NE(outcome.out.find("Ends as it is told to."), std::string::npos) << outcome.out;
-  for (const std::string flag : {"shards", "cpus", "driver", "memory", "grace_period", "spin",
-                                 "stall_threshold", "outcome"}) {
+  for (const std::string flag :
+       {"shards", "cpus", "driver", "memory", "grace_period", "spin", "stall_threshold", "without",
+        "busy_poll", "driver_report", "outcome"}) {
     EXPECT_NE(outcome.out.find("--" + flag + " ("), std::string::npos) << flag;
   }
   EXPECT_EQ(outcome.out.find("--flagfile"), std::string::npos) << "a flag of a library";
