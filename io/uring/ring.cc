@@ -27,7 +27,9 @@ constexpr unsigned kAlways = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
 // Completions may pile up while a turn runs; those that do not fit cost an extra system call.
 constexpr unsigned kCompletionsPerSubmission = 4;
 
-absl::Status SetupError(unsigned entries, int error) {
+}  // namespace
+
+absl::Status RingSetupError(unsigned entries, int error) {
   std::string hint;
   if (error == EPERM || error == EACCES) {
     hint =
@@ -40,8 +42,6 @@ absl::Status SetupError(unsigned entries, int error) {
   absl::Status status = ErrnoToStatus(error, absl::StrCat("io_uring_setup(entries=", entries, ")"));
   return absl::Status(status.code(), absl::StrCat(status.message(), hint));
 }
-
-}  // namespace
 
 int Ring::SetUp(unsigned submission_entries, bool deferred_work) {
   int result = -EINVAL;
@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
     entries /= 2;
     result = ring->SetUp(entries, options.deferred_work);
   }
-  if (result < 0) return SetupError(entries, -result);
+  if (result < 0) return RingSetupError(entries, -result);
   io_uring& raw = ring->ring_;
   if ((raw.features & IORING_FEAT_EXT_ARG) == 0 || (raw.features & IORING_FEAT_NODROP) == 0) {
     return absl::UnimplementedError(

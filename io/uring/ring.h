@@ -19,6 +19,9 @@
 
 namespace pelton::io {
 
+// Why a ring could not be set up, and the remedy.
+absl::Status RingSetupError(unsigned entries, int error);
+
 class Ring {
  public:
   struct Options {
