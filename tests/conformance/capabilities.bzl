@@ -14,6 +14,7 @@ CAPABILITIES = [
     "multishot_receive_message",
     "no_iowait",
     "path_operations",
+    "registered_buffers",
     "registered_ring",
     "send_zero_copy",
     "splice",
