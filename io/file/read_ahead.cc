@@ -73,6 +73,7 @@ std::string_view ReadAhead::bytes() const {
 }
 
 void ReadAhead::Consume(size_t count) {
+  if (count == 0) return;
   Slot& slot = *slots_[first_];
   PELTON_DCHECK(slot.done && count <= slot.filled - slot.consumed);
   slot.consumed += count;

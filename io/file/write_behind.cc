@@ -59,6 +59,7 @@ size_t WriteBehind::Take(std::string_view bytes) {
     if (filling_ == nullptr) {
       if (free_.empty()) break;
       filling_ = free_.back();
+      free_.pop_back();
       if (filling_->memory == nullptr) {
         filling_->memory = std::make_unique_for_overwrite<char[]>(buffer_bytes_);
       }

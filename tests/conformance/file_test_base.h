@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,7 +71,9 @@ class FileTestBase : public DriverTest {
   static std::string Contents(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     EXPECT_TRUE(stream.good()) << path;
-    return std::string(std::istreambuf_iterator<char>(stream), {});
+    std::ostringstream bytes;
+    bytes << stream.rdbuf();
+    return std::move(bytes).str();
   }
   static void SetContents(const std::string& path, std::string_view bytes) {
     std::ofstream stream(path, std::ios::binary);
