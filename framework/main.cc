@@ -22,6 +22,7 @@
 #include "framework/internal/driver_report.h"
 #include "framework/internal/memory_size.h"
 #include "framework/runtime.h"
+#include "io/file/io_profile.h"
 #include "io/uring_capabilities.h"
 
 ABSL_FLAG(int, shards, 0, "number of shards; 0: one for each CPU that the process may use");
@@ -40,6 +41,9 @@ ABSL_FLAG(int, blocking_threads, 16,
           "at most so many threads for calls that block, shared by all shards");
 ABSL_FLAG(int, blocking_queue, 1024,
           "how many such calls may wait for a thread before more are held back or refused");
+ABSL_FLAG(std::string, io_profile, "",
+          "file that says what the disk can do, as tools/calibrate_io writes it; empty: a "
+          "solid-state disk of no great speed");
 ABSL_FLAG(
     absl::Duration, stall_threshold, absl::Milliseconds(25),
     "how long a turn of a shard's loop may take before it is reported with its backtraces; 0: "
@@ -118,6 +122,15 @@ absl::Status DriverFromFlags(io::Reactor::Options& options) {
   return absl::OkStatus();
 }
 
+// One shard's part of the disk.
+absl::StatusOr<IoProfile> IoProfileFromFlags(size_t shards) {
+  IoProfile profile;
+  if (const std::string path = absl::GetFlag(FLAGS_io_profile); !path.empty()) {
+    PELTON_ASSIGN_OR_RETURN(profile, ReadIoProfile(path));
+  }
+  return profile.ForShard(static_cast<uint32_t>(shards));
+}
+
 absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   Runtime::Options options;
   PELTON_ASSIGN_OR_RETURN(options.driver, ParseDriver(absl::GetFlag(FLAGS_driver)));
@@ -147,6 +160,8 @@ absl::StatusOr<Runtime::Options> OptionsFromFlags() {
   PELTON_ASSIGN_OR_RETURN(
       options.shard.reactor.chunks,
       ParseChunks(absl::GetFlag(FLAGS_memory), options.placement.cpu_of_shard.size()));
+  PELTON_ASSIGN_OR_RETURN(options.shard.reactor.io_profile,
+                          IoProfileFromFlags(options.placement.cpu_of_shard.size()));
   return options;
 }
 
