@@ -102,13 +102,22 @@ void IoScheduler::UpdateActive() {
   active_shares_ = shares;
 }
 
-bool IoScheduler::MayStart(const Group& group, const io::IoCharge& charge) const {
+bool IoScheduler::Fits(const Group& group, const io::IoCharge& charge) const {
   if (group.in_flight == 0) return true;
-  if (in_flight_ >= profile_.requests_in_flight ||
-      bytes_in_flight_ + charge.bytes > profile_.bytes_in_flight) {
+  return in_flight_ < profile_.requests_in_flight &&
+         bytes_in_flight_ + charge.bytes <= profile_.bytes_in_flight &&
+         (!Contended() || cost_in_flight_ + charge.cost <= kLatencyGoalNs);
+}
+
+bool IoScheduler::IsCapped(const Group& group, const io::IoCharge& charge) const {
+  if (!Contended() || group.in_flight == 0 ||
+      group.cost_in_flight + charge.cost <= CostLimit(charge.group)) {
     return false;
   }
-  return !Contended() || group.cost_in_flight + charge.cost <= CostLimit(charge.group);
+  for (uint64_t rest = active_; rest != 0; rest &= rest - 1) {
+    if (groups_[std::countr_zero(rest)].virtual_time < group.virtual_time) return true;
+  }
+  return false;
 }
 
 void IoScheduler::Submit(io::IoRequest& request, SchedulingGroup group, IoDirection direction,
@@ -119,7 +128,8 @@ void IoScheduler::Submit(io::IoRequest& request, SchedulingGroup group, IoDirect
   Group& own = groups_[index];
   Activate(index);
   request.submitted_at_ = Scheduler::Current()->now();
-  if (backlogged_ == 0 && MayStart(own, request.charge_)) [[likely]] {
+  if (backlogged_ == 0 && Fits(own, request.charge_) && !IsCapped(own, request.charge_))
+      [[likely]] {
     Start(own, request);
     return request.OnAdmitted();
   }
@@ -151,6 +161,7 @@ void IoScheduler::Start(Group& group, io::IoRequest& request) {
   ++group.in_flight;
   ++in_flight_;
   bytes_in_flight_ += charge.bytes;
+  cost_in_flight_ += charge.cost;
   ++group.requests;
   group.bytes += charge.bytes;
   group.delay_ns += Scheduler::Current()->now().nanoseconds() - request.submitted_at_.nanoseconds();
@@ -164,6 +175,7 @@ void IoScheduler::Finish(const io::IoCharge& charge) {
   group.cost_in_flight -= charge.cost;
   group.bytes_in_flight -= charge.bytes;
   bytes_in_flight_ -= charge.bytes;
+  cost_in_flight_ -= charge.cost;
   if (group.in_flight == 0 && group.queued == 0) {
     group.active_until = Scheduler::Current()->now() + kActiveFor;
   }
@@ -173,8 +185,13 @@ void IoScheduler::Finish(const io::IoCharge& charge) {
   }
 }
 
-// Starts what may start, the group with the least virtual time first. Whom it admits may submit
-// more: that is queued, and found by the loop that runs already.
+bool IoScheduler::GoesBefore(const Group& group, const Group& other) {
+  if ((group.in_flight == 0) != (other.in_flight == 0)) return group.in_flight == 0;
+  return group.virtual_time < other.virtual_time;
+}
+
+// Starts what may start. Whom it admits may submit more: that is queued, and found by the loop that
+// runs already.
 void IoScheduler::Dispatch() {
   if (dispatching_) return;
   dispatching_ = true;
@@ -182,10 +199,11 @@ void IoScheduler::Dispatch() {
     Group* least = nullptr;
     for (uint64_t rest = backlogged_; rest != 0; rest &= rest - 1) {
       Group& group = groups_[std::countr_zero(rest)];
-      if (least != nullptr && group.virtual_time >= least->virtual_time) continue;
-      if (MayStart(group, group.queue.front()->charge_)) least = &group;
+      if (least != nullptr && !GoesBefore(group, *least)) continue;
+      if (!IsCapped(group, group.queue.front()->charge_)) least = &group;
     }
-    if (least == nullptr) break;
+    // It has waited longest for its share: while it does not fit, those that would do not pass it.
+    if (least == nullptr || !Fits(*least, least->queue.front()->charge_)) break;
     io::IoRequest& request = *least->queue.PopFront();
     if (--least->queued == 0) backlogged_ &= ~BitOf(request.charge_.group);
     Start(*least, request);

@@ -10,11 +10,10 @@
 // Shard affinity: one per shard, touched by that shard alone. Each shard schedules its part of the
 // disk (IoProfile::ForShard()). All files of a shard share one scheduler.
 // Ownership: the Reactor's. A request lives in the awaiter, so in the frame of the waiting task.
-// Invariants: 1. requests of one group start in the order of arrival; 2. while one group is active,
-// what is in flight stays within the profile's requests and bytes; while several are, each keeps
-// within its shares of kLatencyGoalNs of the disk's time; 3. a group with nothing in flight may always
-// start one request, so none starves; 4. a queue is empty, or its group has something in flight or
-// is held up by those that have.
+// Invariants: 1. requests of one group start in the order of arrival; 2. what is in flight stays
+// within the profile's requests and bytes, and while several groups are active within kLatencyGoalNs
+// of the disk's time, of which a group that is ahead of another one has no more than its shares; 3. a
+// group with nothing in flight may start one request in spite of 2.
 // Cost: some 10 ns a request when it need not wait; no allocation.
 // Algorithm: start-time fair queueing with a bounded depth, SFQ(D) of Jin, Chase and Kaur
 // (SIGMETRICS 2004): a request's cost is the time that the disk takes for it by the profile, and the
@@ -188,7 +187,12 @@ class IoScheduler {
   // Makes a group active, and forgets those that no longer are.
   void Activate(uint8_t index);
   void UpdateActive();
-  bool MayStart(const Group& group, const io::IoCharge& charge) const;
+  // Whether the disk has room for a request.
+  bool Fits(const Group& group, const io::IoCharge& charge) const;
+  // Whether a group has its shares in flight, and has had more than another one so far.
+  bool IsCapped(const Group& group, const io::IoCharge& charge) const;
+  // Whether it is a group's turn before another's: it has nothing in flight, or has had less.
+  static bool GoesBefore(const Group& group, const Group& other);
   void Start(Group& group, io::IoRequest& request);
   void Dispatch();
   uint64_t CostLimit(uint8_t index) const;
@@ -202,6 +206,7 @@ class IoScheduler {
   uint64_t virtual_time_ = 0;   // the largest start tag that was started
   uint64_t in_flight_ = 0;
   uint64_t bytes_in_flight_ = 0;
+  uint64_t cost_in_flight_ = 0;
   bool dispatching_ = false;
   std::array<Group, SchedulingGroup::kMaxGroups> groups_;
 };

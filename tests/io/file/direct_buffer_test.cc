@@ -125,7 +125,7 @@ TEST(DirectBufferTest, MemoryThatTheKernelDoesNotWantToPinIsUsedAllTheSame) {
 }
 
 TEST(DirectBufferTest, AMovedBufferGoesBackOnce) {
-  DirectBufferPool pool(kSlab, nullptr);
+  DirectBufferPool pool(2 * kSlab, nullptr);
   DirectBuffer first = Allocate(pool, 8192);
   DirectBuffer second = std::move(first);
   EXPECT_EQ(pool.statistics().bytes_in_use, 8192u);
