@@ -61,16 +61,21 @@ int ReceiveMessagesIntoChunks(int descriptor, const msghdr& room, std::span<char
   for (size_t i = 0; i < chunks.size(); ++i) {
     PointInto(chunks[i], bytes, room, messages[i].msg_hdr, payloads[i]);
   }
-  int received;
-  do {
-    received = ::recvmmsg(descriptor, messages, static_cast<unsigned>(chunks.size()),
-                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
-  } while (received < 0 && errno == EINTR);
-  if (received < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+  const int received =
+      ReceiveMessagesNow(descriptor, messages, static_cast<unsigned>(chunks.size()));
   for (int i = 0; i < received; ++i) {
     covered[i] =
         Finish(chunks[static_cast<size_t>(i)], room, messages[i].msg_hdr, messages[i].msg_len);
   }
+  return received;
+}
+
+int ReceiveMessagesNow(int descriptor, mmsghdr* messages, unsigned count) {
+  int received;
+  do {
+    received = ::recvmmsg(descriptor, messages, count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
   return received;
 }
 

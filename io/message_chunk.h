@@ -60,13 +60,17 @@ class MessageInChunk {
 int ReceiveMessageIntoChunk(int descriptor, const msghdr& room, char* chunk, size_t bytes);
 
 // The most messages that ReceiveMessagesIntoChunks() takes.
-inline constexpr size_t kMostMessages = 16;
+inline constexpr size_t kMostMessages = 64;
 
 // The same for as many messages as there are and `chunks` of which have room, in one system call;
 // all chunks are `bytes` long. Writes how many bytes each completion covers to `covered`. Returns
 // how many messages, or a negative errno. REQUIRES: 1 to kMostMessages chunks.
 int ReceiveMessagesIntoChunks(int descriptor, const msghdr& room, std::span<char* const> chunks,
                               size_t bytes, int* covered);
+
+// Receives messages without blocking. Returns how many, at least 1, or a negative errno (-EAGAIN:
+// there is none).
+int ReceiveMessagesNow(int descriptor, mmsghdr* messages, unsigned count);
 
 // Sends messages without blocking. Returns how many, at least 1, or the negative errno of the first
 // (-EAGAIN: there is no room).

@@ -43,6 +43,8 @@ enum class OperationKind : uint8_t {
   // address, msg_controllen of control data, and the payload, where both lengths are of the msghdr
   // at `address`, of which nothing else is read; result: bytes of all that; multishot
   kReceiveMessageChunk,
+  // Receives up to `length` messages into the mmsghdr array at `address`; result: how many, at least 1
+  kReceiveMessages,
   kSend,         // sends `length` bytes from `address`; result: bytes, at least 1
   kSendMessage,  // sends the msghdr at `address`; result: bytes
   // Sends the `length` messages of the mmsghdr array at `address`, on a datagram or seqpacket
@@ -96,7 +98,7 @@ enum class OperationKind : uint8_t {
   // block; result: what it returns, which is a negative errno when it fails
   kCall,
 };
-inline constexpr int kOperationKinds = 32;
+inline constexpr int kOperationKinds = 33;
 inline constexpr OperationKind kFirstFileKind = OperationKind::kRead;
 
 // Whether an operation's bytes arrive in a chunk.

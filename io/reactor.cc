@@ -23,6 +23,7 @@ const char* OperationKindName(OperationKind kind) {
                                            "receive_chunk",
                                            "receive_message",
                                            "receive_message_chunk",
+                                           "receive_messages",
                                            "send",
                                            "send_message",
                                            "send_messages",

@@ -113,24 +113,6 @@ int AttemptAccept(int descriptor) {
       [&] { return ::accept4(descriptor, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
 }
 
-int AttemptReceiveMessages(const Operation& operation, ChunkPool& chunks,
-                           ReceivedMessages& received) {
-  char* memory[kMostMessages];
-  size_t taken = 0;
-  while (taken < kMostMessages && chunks.TryTake(received.chunks[taken])) {
-    memory[taken] = chunks.data(received.chunks[taken]);
-    ++taken;
-  }
-  if (taken == 0) return -ENOBUFS;
-  const int result = ReceiveMessagesIntoChunks(
-      operation.descriptor, *static_cast<const msghdr*>(operation.address), {memory, taken},
-      ChunkPool::kChunkBytes, received.covered);
-  // Last in, first out: those that are not needed stay hot.
-  const size_t used = result > 0 ? static_cast<size_t>(result) : 0;
-  for (size_t i = taken; i > used; --i) chunks.Release(received.chunks[i - 1]);
-  return result == -EAGAIN ? kNotReady : result;
-}
-
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks) {
   const KernelMemoryAccess access(operation);
   const int fd = operation.descriptor;
@@ -167,6 +149,11 @@ AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks) {
       return Transferred(
           Transfer([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); }),
           TotalLength(message));
+    }
+    case OperationKind::kReceiveMessages: {
+      const int received =
+          ReceiveMessagesNow(fd, static_cast<mmsghdr*>(operation.address), operation.length);
+      return {.result = received == -EAGAIN ? kNotReady : received};
     }
     case OperationKind::kSendMessages: {
       const int sent =

@@ -11,7 +11,6 @@
 #include <cstdint>
 
 #include "io/chunk.h"
-#include "io/message_chunk.h"
 #include "io/operation.h"
 
 namespace pelton::io {
@@ -31,17 +30,6 @@ struct AttemptOutcome {
 // from `chunks`, and fails with -ENOBUFS when there is none.
 // kStreamRead and kStreamWrite of what epoll(7) cannot watch come out as kNotReady, too.
 AttemptOutcome Attempt(const Operation& operation, ChunkPool& chunks);
-
-// Messages that were received together.
-struct ReceivedMessages {
-  uint16_t chunks[kMostMessages];
-  int covered[kMostMessages];  // bytes, as in Completion
-};
-
-// Receives messages for a kReceiveMessageChunk, as many as there are and chunks for, up to
-// kMostMessages. Returns how many, kNotReady, or a negative errno.
-int AttemptReceiveMessages(const Operation& operation, ChunkPool& chunks,
-                           ReceivedMessages& received);
 
 // Accepts a connection on `descriptor`. REQUIRES: the descriptor does not block.
 int AttemptAccept(int descriptor);

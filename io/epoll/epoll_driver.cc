@@ -16,6 +16,7 @@
 #include "io/driver.h"
 #include "io/epoll/attempt.h"
 #include "io/file_operation.h"
+#include "io/message_batch.h"
 
 namespace pelton::io {
 
@@ -310,27 +311,16 @@ void EpollDriver::AdvanceMany(Reactor& reactor, Operation& operation) {
 // Receives the messages that have arrived, within the turn's bound. REQUIRES: the operation is
 // parked.
 void EpollDriver::ReceiveMany(Reactor& reactor, Operation& operation) {
-  const int fd = operation.descriptor;
   SideOf(operation).ready = true;
-  ReceivedMessages received;
-  for (size_t messages = 0; messages < kMessagesPerTurn; messages += kMostMessages) {
-    const int result = AttemptReceiveMessages(operation, reactor.chunks(), received);
-    if (result == kNotReady) {
-      SideOf(operation).ready = false;
-      return;
-    }
-    if (result < 0) {
-      Unpark(operation);
-      return reactor.Complete(operation, {.result = result});
-    }
-    for (int i = 0; i < result; ++i) {
-      reactor.Complete(operation,
-                       {.result = received.covered[i], .more = true, .chunk = received.chunks[i]});
-    }
-    // It has been told to stop meanwhile: what else there is stays in the kernel's queue.
-    if (operation.cancel_requested) return;
+  const int result = ReceiveMessageBatch(reactor, operation, BatchEnd::kWhenEmpty);
+  if (result > 0) {
+    MarkUnfinished(operation.descriptor);
+  } else if (result == 0) {
+    SideOf(operation).ready = false;
+  } else {
+    Unpark(operation);
+    reactor.Complete(operation, {.result = result});
   }
-  MarkUnfinished(fd);
 }
 
 // Accepts what has arrived, within the turn's bound. REQUIRES: the operation is parked.

@@ -48,9 +48,6 @@ class EpollDriver {
   static constexpr const char* kName = "epoll";
   // Connections that one multishot accept delivers in a turn at most.
   static constexpr int kAcceptsPerTurn = 64;
-  // Messages that one multishot receive delivers in a turn at most, so that a flooded socket leaves
-  // the others their part.
-  static constexpr size_t kMessagesPerTurn = 64;
 
   // `reactor` must outlive the driver. ERRORS: those of epoll_create1(2) and eventfd(2): EMFILE,
   // ENFILE, ENOMEM.

@@ -46,7 +46,8 @@ int OpcodeOf(OperationKind kind) {
     case OperationKind::kClose:
       return IORING_OP_CLOSE;
     case OperationKind::kPoll:
-    case OperationKind::kSendMessages:  // waits for room; the messages go by a call
+    case OperationKind::kReceiveMessages:  // a system call; when it has to wait, a poll
+    case OperationKind::kSendMessages:
       return IORING_OP_POLL_ADD;
     case OperationKind::kStreamRead:
     case OperationKind::kRead:

@@ -66,7 +66,10 @@ class UringDriver {
   void Refuse(bool UringCapabilities::* member, int error);
   io_uring_sqe* NextEntry();
   void Start(Operation& operation);
-  void SendMessages(Operation& operation);
+  void TransferMessages(Operation& operation);
+  bool ReceivesInBatches(const Operation& operation) const;
+  bool KernelReceives(const Operation& operation) const;
+  void ReceiveBatches(Operation& operation);
   void Prepare(Operation& operation);
   uint64_t StartWorkerOperation(OperationKind kind);
   uint64_t PrepareReceiveChunk(Operation& operation, io_uring_sqe* entry);
