@@ -53,7 +53,8 @@ class SocketStream {
   // Suspends until all of `bytes` is in the kernel's hands: absl::Status. `bytes` must live until
   // the await returns. Writes of io::Reactor::Options::zero_copy_threshold bytes and more to TCP
   // peers are sent from there without a copy, where kernel and network device can, and return when
-  // the peer has acknowledged them.
+  // the peer has acknowledged them; a task that is cancelled in such a write resets the connection, as
+  // the kernel would otherwise keep the memory until the peer has read.
   io::WriteAwaiter Write(std::string_view bytes) { return {*connection_, bytes}; }
   io::WriteAwaiter Write(const Chunk& bytes) { return {*connection_, bytes.text()}; }
   // Writes all pieces, in order, as one vectored send where they fit: absl::Status. The pieces and

@@ -122,6 +122,14 @@ bool WriteAwaiter::NoteUncopied(const Completion& completion) {
   }
 }
 
+void WriteAwaiter::Interrupt() {
+  OperationAwaiter::Interrupt();
+  // The kernel would keep the memory until the peer has read what is on its way.
+  if (Operation::kind == OperationKind::kSendZeroCopy && Operation::state == State::kInFlight) {
+    connection_.Disconnect();
+  }
+}
+
 void WriteAwaiter::OnCompletion(const Completion& completion) {
   if (Operation::kind == OperationKind::kSendZeroCopy && NoteUncopied(completion)) [[unlikely]]
     return Start(OperationKind::kSend, kMostBytes);
@@ -129,6 +137,8 @@ void WriteAwaiter::OnCompletion(const Completion& completion) {
     rest_.remove_prefix(static_cast<size_t>(completion.result));
     if (!rest_.empty() && !Operation::cancel_requested) return Send();
     if (!rest_.empty()) set_result(-ECANCELED);
+  } else if (Operation::cancel_requested) {
+    set_result(-ECANCELED);  // whatever the disconnection made of it
   } else {
     set_result(completion.result == 0 ? -EPIPE : completion.result);
   }

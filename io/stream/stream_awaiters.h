@@ -222,6 +222,7 @@ class [[nodiscard("co_await it")]] WriteAwaiter final : private OperationAwaiter
     Reactor::Current()->Start(*this);
   }
   bool NoteUncopied(const Completion& completion);
+  void Interrupt() override;
   void OnCompletion(const Completion& completion) override;
   absl::Status Failure() const;
 

@@ -1,5 +1,7 @@
 #include "io/stream/stream_connection.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -137,15 +139,22 @@ absl::StatusOr<size_t> StreamConnection::TakeBytes(std::span<char> target) {
   }
   ChunkPool& chunks = Reactor::Current()->chunks();
   const uint16_t chunk = first_chunk_;
-  ChunkPool::Slot& slot = chunks.slot(chunk);
+  const ChunkPool::Slot& slot = chunks.slot(chunk);
   const size_t count = std::min<size_t>(target.size(), slot.end - slot.begin);
   std::memcpy(target.data(), chunks.data(chunk) + slot.begin, count);
-  slot.begin = static_cast<uint16_t>(slot.begin + count);
-  if (slot.begin == slot.end) {
-    PopChunk();
-    chunks.Release(chunk);
-  }
+  DropBytes(count);
   return count;
+}
+
+void StreamConnection::DropBytes(size_t count) {
+  ChunkPool& chunks = Reactor::Current()->chunks();
+  const uint16_t chunk = first_chunk_;
+  ChunkPool::Slot& slot = chunks.slot(chunk);
+  PELTON_DCHECK(input_chunks_ > 0 && count <= static_cast<size_t>(slot.end - slot.begin));
+  slot.begin = static_cast<uint16_t>(slot.begin + count);
+  if (slot.begin < slot.end) return;
+  PopChunk();
+  chunks.Release(chunk);
 }
 
 absl::StatusOr<std::string_view> StreamConnection::PeekBytes() const {
@@ -175,6 +184,13 @@ void StreamConnection::OnZeroCopySent(bool copied) {
   may_skip_copy_ = false;
   ++statistics.zero_copy_copied;
   ++statistics.zero_copy_copied_in_a_row;
+}
+
+void StreamConnection::Disconnect() {
+  sockaddr nowhere = {};
+  nowhere.sa_family = AF_UNSPEC;
+  // When it fails there is no connection any more.
+  (void)::connect(descriptor(), &nowhere, sizeof(nowhere));
 }
 
 absl::Status StreamConnection::Error(int error_number, std::string_view operation) const {

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "alloc/frame_pool.h"
+#include "framework/base/check.h"
 #include "io/chunk.h"
 #include "io/operation.h"
 #include "io/reactor.h"
@@ -71,6 +72,8 @@ class StreamConnection : private Operation {
   // The unread bytes of the oldest chunk, which stay unread; empty at the end of the stream.
   // REQUIRES: HasInput().
   absl::StatusOr<std::string_view> PeekBytes() const;
+  // Drops so many of them. REQUIRES: there are that many.
+  void DropBytes(size_t count);
   // Calls waiter->OnInput() once HasInput(), and receives until then. REQUIRES: !HasInput().
   void AwaitInput(InputWaiter* waiter);
   void ForgetWaiter() { waiter_ = nullptr; }
@@ -91,6 +94,10 @@ class StreamConnection : private Operation {
   // What came of such a send: after one that the kernel copied nevertheless, this connection does not
   // ask again.
   void OnZeroCopySent(bool copied);
+
+  // Resets a TCP connection, so that the kernel lets go of everything that is unsent. Only closing is
+  // left to do.
+  void Disconnect();
 
   // An error of `operation` on this connection, which names the peer.
   absl::Status Error(int error_number, std::string_view operation) const;
@@ -125,6 +132,31 @@ class StreamConnection : private Operation {
   int error_ = 0;
   InputWaiter* waiter_ = nullptr;
   ConnectionCount* const count_;
+};
+
+// Mark a connection as being written to, or as being read from, while they live.
+class WritingMark {
+ public:
+  explicit WritingMark(StreamConnection& connection) : connection_(connection) {
+    PELTON_CHECK(!connection.writing()) << "two tasks write to one stream";
+    connection_.set_writing(true);
+  }
+  ~WritingMark() { connection_.set_writing(false); }
+
+ private:
+  StreamConnection& connection_;
+};
+
+class ReadingMark {
+ public:
+  explicit ReadingMark(StreamConnection& connection) : connection_(connection) {
+    PELTON_CHECK(!connection.has_reader()) << "two tasks read from one stream";
+    connection_.set_direct_read(true);
+  }
+  ~ReadingMark() { connection_.set_direct_read(false); }
+
+ private:
+  StreamConnection& connection_;
 };
 
 // The peer, in messages.

@@ -38,31 +38,6 @@ class MessageAwaiter final : public io::OperationAwaiter {
   const io::StreamConnection& connection_;
 };
 
-// Marks a connection as being written to, or as being read from, while the object lives.
-class WritingMark {
- public:
-  explicit WritingMark(io::StreamConnection& connection) : connection_(connection) {
-    PELTON_CHECK(!connection.writing()) << "two tasks write to one stream";
-    connection_.set_writing(true);
-  }
-  ~WritingMark() { connection_.set_writing(false); }
-
- private:
-  io::StreamConnection& connection_;
-};
-
-class ReadingMark {
- public:
-  explicit ReadingMark(io::StreamConnection& connection) : connection_(connection) {
-    PELTON_CHECK(!connection.has_reader()) << "two tasks read from one stream";
-    connection_.set_direct_read(true);
-  }
-  ~ReadingMark() { connection_.set_direct_read(false); }
-
- private:
-  io::StreamConnection& connection_;
-};
-
 }  // namespace
 
 Task<absl::StatusOr<UnixStream>> UnixStream::Connect(std::string_view address) {
@@ -108,7 +83,7 @@ Task<absl::Status> UnixStream::WriteWithDescriptors(std::string_view bytes,
   message.msg_controllen = rights.size();
   int sent;
   {
-    const WritingMark mark(to);
+    const io::WritingMark mark(to);
     sent = co_await MessageAwaiter(io::OperationKind::kSendMessage, to, message, 0);
   }
   if (sent < 0) co_return to.OperationError(-sent, "write to");
@@ -134,7 +109,7 @@ Task<absl::StatusOr<BytesWithDescriptors>> UnixStream::ReadWithDescriptors(
   message.msg_controllen = control.size();
   int received;
   {
-    const ReadingMark mark(from);
+    const io::ReadingMark mark(from);
     received = co_await MessageAwaiter(io::OperationKind::kReceiveMessage, from, message,
                                        MSG_CMSG_CLOEXEC);
   }
