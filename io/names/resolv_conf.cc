@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "framework/base/strings.h"
 #include "io/names/dns_name.h"
+#include "io/names/numeric_host.h"
 #include "io/names/text_words.h"
 
 namespace pelton::io {
@@ -48,10 +47,7 @@ void TakeOption(std::string_view option, ResolvConf& conf) {
 
 void TakeServer(std::string_view text, ResolvConf& conf) {
   if (conf.servers.size() >= kMostServers) return;
-  const bool is_ipv6 = text.find(':') != text.npos;
-  const absl::StatusOr<SocketAddress> server =
-      SocketAddress::Parse(std::string(is_ipv6 ? absl::StrCat("[", ToAbsl(text), "]:", kDnsPort)
-                                               : absl::StrCat(ToAbsl(text), ":", kDnsPort)));
+  const absl::StatusOr<SocketAddress> server = ParseNumericHost(text, kDnsPort);
   if (server.ok()) conf.servers.push_back(*server);
 }
 

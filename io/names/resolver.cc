@@ -121,10 +121,14 @@ Task<absl::StatusOr<std::vector<std::string>>> LookUpPtr(ResolverCore::Hold core
 
 }  // namespace
 
-Resolver::Resolver(const Options& options) : Resolver(options, io::CaresChannel::Create) {}
+Resolver::Resolver(const Options& options)
+    : Resolver(options,
+               {.make = [](void*, const io::ResolvConf& conf, io::UpstreamStatistics& statistics) {
+                 return io::CaresChannel::Create(conf, statistics);
+               }}) {}
 
-Resolver::Resolver(const Options& options, io::ResolverCore::UpstreamFactory factory)
-    : core_(ResolverCore::Create(options, std::move(factory))) {}
+Resolver::Resolver(const Options& options, const io::UpstreamFactory& factory)
+    : core_(ResolverCore::Create(options, factory)) {}
 
 Task<absl::StatusOr<ResolvedAddresses>> Resolver::Resolve(std::string_view name, uint16_t port,
                                                           AddressFamily family) {

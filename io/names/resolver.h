@@ -35,6 +35,7 @@
 #include "io/names/dns_records.h"
 #include "io/names/resolver_core.h"
 #include "io/names/resolver_options.h"
+#include "io/names/upstream.h"
 #include "io/socket_address.h"
 #include "sched/task.h"
 
@@ -51,7 +52,7 @@ class Resolver {
   Resolver() : Resolver(Options()) {}
   explicit Resolver(const Options& options);
   // With something else that asks the servers, for tests.
-  Resolver(const Options& options, io::ResolverCore::UpstreamFactory factory);
+  Resolver(const Options& options, const io::UpstreamFactory& factory);
   ~Resolver() { core_->Close(); }
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

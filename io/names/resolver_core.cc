@@ -93,9 +93,9 @@ class ResolverCore::Load final : public FileOperation {
   const Hold core_;
 };
 
-ResolverCore::ResolverCore(const ResolverOptions& options, UpstreamFactory factory)
+ResolverCore::ResolverCore(const ResolverOptions& options, const UpstreamFactory& factory)
     : options_(options),
-      factory_(std::move(factory)),
+      factory_(factory),
       cache_({.most_entries = options.most_cached,
               .min_ttl = options.min_ttl,
               .max_ttl = options.max_ttl,
@@ -161,7 +161,8 @@ void ResolverCore::Configure(ResolvConf conf) {
   if (options_.ndots.has_value()) conf_.ndots = *options_.ndots;
   if (options_.timeout.has_value()) conf_.timeout = *options_.timeout;
   if (options_.attempts.has_value()) conf_.attempts = *options_.attempts;
-  absl::StatusOr<std::unique_ptr<Upstream>> made = factory_(conf_, upstream_statistics_);
+  absl::StatusOr<std::unique_ptr<Upstream>> made =
+      factory_.make(factory_.context, conf_, upstream_statistics_);
   if (!made.ok()) {
     files_status_ = made.status();
     ++statistics_.file_errors;

@@ -11,7 +11,6 @@
 #ifndef PELTON_IO_NAMES_RESOLVER_CORE_H_
 #define PELTON_IO_NAMES_RESOLVER_CORE_H_
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,10 +36,6 @@ namespace pelton::io {
 
 class ResolverCore final {
  public:
-  // Makes what asks the servers.
-  using UpstreamFactory = std::function<absl::StatusOr<std::unique_ptr<Upstream>>(
-      const ResolvConf&, UpstreamStatistics&)>;
-
   // Keeps the core alive.
   class Hold {
    public:
@@ -57,8 +52,9 @@ class ResolverCore final {
     ResolverCore* const core_;
   };
 
-  static Hold Create(const ResolverOptions& options, UpstreamFactory factory) {
-    return Hold(*new ResolverCore(options, std::move(factory)));
+  // What the factory refers to must outlive the core.
+  static Hold Create(const ResolverOptions& options, const UpstreamFactory& factory) {
+    return Hold(*new ResolverCore(options, factory));
   }
   ResolverCore(const ResolverCore&) = delete;
   ResolverCore& operator=(const ResolverCore&) = delete;
@@ -98,7 +94,7 @@ class ResolverCore final {
   // Reads the files, on a thread that may block.
   class Load;
 
-  ResolverCore(const ResolverOptions& options, UpstreamFactory factory);
+  ResolverCore(const ResolverOptions& options, const UpstreamFactory& factory);
   ~ResolverCore();
 
   void StartLoading();

@@ -6,11 +6,14 @@
 #define PELTON_IO_NAMES_UPSTREAM_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "io/names/dns_message.h"
+#include "io/names/resolv_conf.h"
 
 namespace pelton::io {
 
@@ -45,6 +48,13 @@ class Upstream {
 
   // Whom it asks, for messages: "127.0.0.1:53, [::1]:53".
   virtual std::string Servers() const = 0;
+};
+
+// Makes what asks the servers of `conf`. `statistics` outlives it.
+struct UpstreamFactory {
+  absl::StatusOr<std::unique_ptr<Upstream>> (*make)(void* context, const ResolvConf& conf,
+                                                    UpstreamStatistics& statistics);
+  void* context = nullptr;
 };
 
 }  // namespace pelton::io
