@@ -108,7 +108,10 @@ struct CaresChannel::Asked {
            .message = {reinterpret_cast<const char*>(message), static_cast<size_t>(bytes)}});
       return;
     }
-    asked->sink.OnReply({.status = StatusOfCares(code), .message = {}});
+    const int open_error = asked->channel.open_error_;
+    asked->sink.OnReply({.status = open_error != 0 ? ErrnoToStatus(open_error, "open a socket")
+                                                   : StatusOfCares(code),
+                         .message = {}});
   }
 };
 
@@ -117,6 +120,7 @@ struct CaresChannel::SocketCalls {
 
   static int Open(int family, int type, int protocol, void* own) {
     const int descriptor = ::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    Of(own).open_error_ = descriptor < 0 ? errno : 0;
     if (descriptor < 0) return -1;
     if (type == SOCK_STREAM) {
       const int enabled = 1;  // without it a question only leaves later
@@ -147,6 +151,11 @@ struct CaresChannel::SocketCalls {
   static ares_ssize_t Receive(int descriptor, void* target, size_t bytes, int flags, sockaddr* from,
                               ares_socklen_t* from_bytes, void* own) {
     Of(own).received_ = true;
+    // c-ares itself would read as long as there is something.
+    if (Of(own).reads_left_-- <= 0) {
+      errno = EAGAIN;
+      return -1;
+    }
     const ssize_t count = ::recvfrom(descriptor, target, bytes, flags, from, from_bytes);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
       Of(own).drained_ = true;
@@ -256,7 +265,8 @@ void CaresChannel::OnReadable(WatchedSocket& socket) {
   drained_ = false;
   bool is_open = true;
   received_ = true;
-  for (int i = 0; i < kMessagesPerTurn && received_ && !drained_ && is_open; ++i) {
+  reads_left_ = kMessagesPerTurn;
+  while (reads_left_ > 0 && received_ && !drained_ && is_open) {  // pelton: bounded reads_left_
     received_ = false;
     ::ares_process_fd(channel_, descriptor, ARES_SOCKET_BAD);
     is_open = Find(descriptor) == &socket;

@@ -67,8 +67,10 @@ class CaresChannel final : public Upstream, private SocketOwner, private Timer {
   ares_channeldata* channel_ = nullptr;
   std::vector<WatchedSocket*> sockets_;  // those that c-ares has open
   size_t asked_ = 0;                     // questions that are not answered
+  int reads_left_ = 0;                   // that c-ares may still make in this turn
   bool received_ = false;                // c-ares has read from a socket since this was cleared
   bool drained_ = false;                 // and there was nothing more
+  int open_error_ = 0;                   // the errno that the last socket could not be opened for
 };
 
 }  // namespace pelton::io

@@ -242,9 +242,11 @@ void ResolverCore::Finish(Flight& flight, const UpstreamReply& reply) {
 
 absl::Status ResolverCore::Annotate(const Question& question, const absl::Status& status) const {
   const std::string servers = closed_ ? "" : absl::StrCat(" (asked ", Servers(), ")");
-  return absl::Status(status.code(),
+  absl::Status result(status.code(),
                       absl::StrCat("resolve ", question.name, " (", RecordTypeName(question.type),
                                    "): ", status.message(), servers));
+  status.ForEachPayload([&](auto type, const auto& payload) { result.SetPayload(type, payload); });
+  return result;
 }
 
 ResolverStatistics ResolverCore::GetStatistics() const {

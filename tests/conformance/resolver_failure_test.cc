@@ -1,11 +1,15 @@
 // Resolver against name servers that lie, keep silent, refuse, and are gone; and tasks that give up.
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "framework/base/status.h"
 #include "io/names/cares_channel.h"
 #include "io/names/resolver.h"
 #include "sched/deadline.h"
@@ -35,7 +39,8 @@ class ResolverFailureTest : public ResolverTestBase {
 
 TEST_F(ResolverFailureTest, BelievesNoLies) {
   const DnsBehaviour lies[] = {DnsBehaviour::kWrongNumber, DnsBehaviour::kWrongQuestion,
-                               DnsBehaviour::kGarbage, DnsBehaviour::kEmptyDatagram};
+                               DnsBehaviour::kGarbage, DnsBehaviour::kEmptyDatagram,
+                               DnsBehaviour::kFlood};
   Run([&]() -> Task<absl::Status> {
     Resolver::Options options = Options();
     options.attempts = 1;
@@ -305,6 +310,26 @@ TEST_F(ResolverFailureTest, QuestionsGoToTheNewServersWhenTheyChange) {
     PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());
     EXPECT_TRUE(outcome.has_value() && outcome->ok()) << *outcome;
     EXPECT_EQ(server().questions("host.test"), 1u);
+    co_return absl::OkStatus();
+  });
+}
+
+TEST_F(ResolverFailureTest, SaysThatThereAreNoDescriptors) {
+  server().AddAddress("host.test", "127.0.0.2");
+  Run([&]() -> Task<absl::Status> {
+    Resolver resolver(Options());
+    rlimit before = {};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int lowest_free = ::dup(0);
+    ::close(lowest_free);
+    const rlimit none = {.rlim_cur = static_cast<rlim_t>(lowest_free), .rlim_max = before.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    const auto refused = co_await Ask(resolver, "host.test");
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(GetErrno(refused.status()), EMFILE) << refused.status();
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("host.test"));
+    PELTON_CO_ASSIGN_OR_RETURN(ResolvedAddresses addresses, co_await Ask(resolver, "host.test"));
+    EXPECT_THAT(Texts(addresses), ElementsAre("127.0.0.2:1"));
     co_return absl::OkStatus();
   });
 }

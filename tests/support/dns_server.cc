@@ -162,6 +162,9 @@ void DnsServer::Handle(Query query) {
     case DnsBehaviour::kGarbage:
       Reply(query, Bytes16(number) + Pattern(99));
       break;
+    case DnsBehaviour::kFlood:
+      for (int i = 0; i < 100; ++i) Reply(query, Bytes16(number) + Pattern(99));
+      break;
     case DnsBehaviour::kEmptyDatagram:
       Reply(query, "");
       break;

@@ -37,6 +37,7 @@ enum class DnsBehaviour {
   kWrongQuestion,
   kGarbage,
   kEmptyDatagram,
+  kFlood,  // a hundred datagrams of garbage
   // An answer that cannot be read.
   kNameLoop,  // a name that points to itself
   kShort,     // ends within a record
