@@ -15,6 +15,7 @@
 #include "io/descriptor/call_awaiter.h"
 #include "io/descriptor/owned_descriptor.h"
 #include "io/descriptor/stream_awaiters.h"
+#include "sched/sync/event.h"
 
 namespace pelton {
 namespace {
@@ -56,12 +57,15 @@ class DirectoryWatcher::State {
       const int watch = ::inotify_add_watch(descriptor, path.c_str(), events);
       return watch >= 0 ? watch : -errno;
     };
+    ++starting_;
+    none_starts_.Reset();
     const int watch = co_await io::CallAwaiter(add, "the start of a watch");
+    if (watch >= 0) paths_[watch] = path;
+    if (--starting_ == 0) none_starts_.Set();
     if (watch < 0) {
       absl::Status error = io::OperationFailure(-watch, "watch", path);
       co_return watch == -ENOSPC ? LimitReached(error, "max_user_watches", "watches") : error;
     }
-    paths_[watch] = std::move(path);
     co_return static_cast<WatchId>(watch);
   }
 
@@ -82,6 +86,8 @@ class DirectoryWatcher::State {
       begin_ = end_ = 0;
       PELTON_CO_ASSIGN_OR_RETURN(end_, co_await io::StreamReadAwaiter(*record_, buffer_));
     }
+    // Events of a watch may be there before its Add() has come to write the path down.
+    if (starting_ > 0 && !IsKnown()) PELTON_CO_RETURN_IF_ERROR(co_await none_starts_.Wait());
     co_return TakeEvent();
   }
 
@@ -89,9 +95,15 @@ class DirectoryWatcher::State {
   static constexpr size_t kBufferBytes = size_t{16} << 10;
 
   // REQUIRES: an event is in the buffer; the kernel writes them whole.
-  WatchEvent TakeEvent() {
+  inotify_event Header() const {
     inotify_event header;
     std::memcpy(&header, buffer_.data() + begin_, sizeof(header));
+    return header;
+  }
+  // Whether the path of the next event's watch is known.
+  bool IsKnown() const { return Header().wd < 0 || paths_.contains(Header().wd); }
+  WatchEvent TakeEvent() {
+    const inotify_event header = Header();
     const char* const name = buffer_.data() + begin_ + sizeof(header);
     begin_ += sizeof(header) + header.len;
     WatchEvent event;
@@ -111,6 +123,8 @@ class DirectoryWatcher::State {
 
   io::DescriptorPointer record_;
   std::map<int, std::string> paths_;  // of the watches
+  int starting_ = 0;                  // calls of Add() that go on
+  Event none_starts_{true};
   std::array<char, kBufferBytes> buffer_;
   size_t begin_ = 0;  // of what was not told
   size_t end_ = 0;
