@@ -13,7 +13,8 @@
 // range of addresses, of which slabs of 2 MiB are taken, and registered, as they are needed; a slab
 // serves buffers of one size until all of them have come back.
 // Bounds: Reactor::Options::direct_buffer_bytes. Beyond it Allocate() refuses.
-// Cost: some 10 ns, no allocation. A new slab costs system calls and touches 2 MiB: some 200 µs.
+// Cost: some 10 ns, no allocation. A new slab costs system calls and touches 2 MiB: from 200 µs to
+// a few milliseconds, where a hypervisor has to find the memory. Allocate early what matters.
 // Slabs stay for the life of the shard. What the kernel does not want to pin (RLIMIT_MEMLOCK) or a
 // driver cannot register works like any aligned memory: statistics() tells.
 
