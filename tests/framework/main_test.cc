@@ -87,6 +87,8 @@ TEST(MainTest, ABadFlagIsOneLineThatNamesIt) {
            BadFlag{"--blocking_threads=0", "--blocking_threads=0: expected 1 to 1024"},
            BadFlag{"--blocking_threads=1025", "--blocking_threads=1025: expected 1 to 1024"},
            BadFlag{"--blocking_queue=0", "--blocking_queue=0: expected at least 1"},
+           BadFlag{"--io_profile=/missing/disk.profile",
+                   "open I/O profile /missing/disk.profile: No such file or directory (ENOENT)"},
            BadFlag{"--cpus=x", "--cpus: \"x\" is not a CPU number"},
            BadFlag{"--cpus=0,0", "names CPU 0 twice"},
            BadFlag{"--memory=lots", "--memory=lots: expected a number of bytes"},
