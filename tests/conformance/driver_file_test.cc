@@ -194,6 +194,32 @@ TEST_F(DriverFileTest, AnErrorIsTheCalls) {
   Close(std::move(file));
 }
 
+TEST_F(DriverFileTest, WhatMayGoToAKernelThreadIsCounted) {
+  const io::Reactor::Statistics& statistics = reactor().statistics();
+  const bool by_the_ring =
+      DriverUnderTest::IsUring() && DriverUnderTest::capabilities().file_operations;
+  const int fd = Open(Path("counted"), O_RDWR | O_CREAT);
+  const uint64_t before = statistics.kernel_worker_operations;
+  RecordedFileOperation sync(OperationKind::kSync);
+  sync.descriptor = fd;
+  reactor().Start(sync);
+  EXPECT_EQ(statistics.kernel_worker_operations_in_flight, 0u) << "it is not with the kernel yet";
+  driver().Submit(reactor());
+  EXPECT_EQ(statistics.kernel_worker_operations_in_flight, by_the_ring ? 1u : 0u);
+  ASSERT_TRUE(harness().TurnUntil([&] { return sync.finals() == 1; }));
+  EXPECT_EQ(statistics.kernel_worker_operations_in_flight, 0u);
+  EXPECT_EQ(statistics.kernel_worker_operations, before + (by_the_ring ? 1 : 0));
+  char byte;
+  RecordedFileOperation read(OperationKind::kRead);
+  read.descriptor = fd;
+  read.address = &byte;
+  read.length = 1;
+  EXPECT_EQ(Finish(read), 0);
+  EXPECT_EQ(statistics.kernel_worker_operations, before + (by_the_ring ? 1 : 0))
+      << "a read waits without a thread";
+  Close(Descriptor(fd));
+}
+
 TEST_F(DriverFileTest, SplicesBetweenAPipeAndAFile) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);

@@ -59,6 +59,8 @@ bool DriverUnderTest::Choose(int argc, char** argv) {
 
 bool DriverUnderTest::IsUring() { return choice.uring; }
 
+const io::UringCapabilities& DriverUnderTest::capabilities() { return choice.capabilities; }
+
 absl::StatusOr<std::unique_ptr<DriverUnderTest>> DriverUnderTest::Create(io::Reactor& reactor) {
   absl::StatusOr<AnyDriver> driver =
       choice.uring ? Make<io::UringDriver>(reactor) : Make<io::EpollDriver>(reactor);

@@ -46,6 +46,8 @@ class DriverUnderTest {
   static bool Choose(int argc, char** argv);
   // Whether the chosen driver has capabilities of io_uring that may be missing here.
   static bool IsUring();
+  // Those that it may use.
+  static const io::UringCapabilities& capabilities();
 
   // Makes the chosen driver, under the faults that SetFaults() has said last.
   static absl::StatusOr<std::unique_ptr<DriverUnderTest>> Create(io::Reactor& reactor);
