@@ -1,8 +1,10 @@
 #include "framework/main.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
-#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -194,8 +196,12 @@ int Main(int argc, char** argv, const ServeFunction& serve, std::string_view usa
   const absl::StatusOr<Runtime::Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(options.status());
   if (absl::GetFlag(FLAGS_driver_report)) {
-    std::cout << DriverReport(options->shard.reactor, options->driver != DriverChoice::kEpoll);
-    return 0;
+    const std::string report =
+        DriverReport(options->shard.reactor, options->driver != DriverChoice::kEpoll);
+    return ::write(STDOUT_FILENO, report.data(), report.size()) ==
+                   static_cast<ssize_t>(report.size())
+               ? 0
+               : Fail(ErrnoToStatus(errno, "writing the report"));
   }
   const absl::Status status = Runtime(*options).Run(serve);
   return status.ok() ? 0 : Fail(status);
