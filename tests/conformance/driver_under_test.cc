@@ -31,9 +31,10 @@ bool Obey(std::string_view argument) {
 }
 
 io::FaultOptions OptionsOf(FaultProfile profile, uint64_t seed) {
-  io::FaultOptions options = profile == FaultProfile::kTiming        ? io::FaultOptions::Timing()
-                             : profile == FaultProfile::kTransparent ? io::FaultOptions::Transparent()
-                                                                     : io::FaultOptions::Visible();
+  io::FaultOptions options = profile == FaultProfile::kTiming ? io::FaultOptions::Timing()
+                             : profile == FaultProfile::kTransparent
+                                 ? io::FaultOptions::Transparent()
+                                 : io::FaultOptions::Visible();
   options.seed = seed;
   return options;
 }

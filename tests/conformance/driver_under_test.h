@@ -32,10 +32,9 @@
 namespace pelton::testing {
 
 // One driver of those that there are.
-using AnyDriver =
-    std::variant<std::unique_ptr<io::UringDriver>, std::unique_ptr<io::EpollDriver>,
-                 std::unique_ptr<io::FaultDriver<io::UringDriver>>,
-                 std::unique_ptr<io::FaultDriver<io::EpollDriver>>>;
+using AnyDriver = std::variant<std::unique_ptr<io::UringDriver>, std::unique_ptr<io::EpollDriver>,
+                               std::unique_ptr<io::FaultDriver<io::UringDriver>>,
+                               std::unique_ptr<io::FaultDriver<io::EpollDriver>>>;
 
 class DriverUnderTest {
  public:
