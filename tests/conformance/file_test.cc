@@ -174,6 +174,23 @@ TEST_F(FileTest, CreationSaysWhatMustBeThere) {
   });
 }
 
+TEST_F(FileTest, OptionsThatContradictEachOtherAreRefused) {
+  SetContents(Path("f"), "text");
+  Run([&]() -> Task<absl::Status> {
+    const OpenOptions refused[] = {
+        {.truncate = true},
+        {.append = true},
+        {.creation = FileCreation::kIfMissing, .permissions = 0100644},
+    };
+    for (const OpenOptions& options : refused) {
+      const absl::Status status = (co_await File::Open(Path("f"), options)).status();
+      EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    }
+    co_return absl::OkStatus();
+  });
+  EXPECT_EQ(Contents(Path("f")), "text");
+}
+
 TEST_F(FileTest, APathWithAZeroByteIsRefused) {
   Run([&]() -> Task<absl::Status> {
     SetContents(Path("f"), "");
