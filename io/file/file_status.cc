@@ -1,6 +1,5 @@
 #include "io/file/file_status.h"
 
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 namespace pelton::io {

@@ -5,12 +5,12 @@
 #ifndef PELTON_IO_FILE_FILE_STATUS_H_
 #define PELTON_IO_FILE_FILE_STATUS_H_
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <optional>
 
 #include "absl/time/time.h"
-
-struct statx;
 
 namespace pelton {
 
