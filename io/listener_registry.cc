@@ -18,10 +18,11 @@ namespace {
 
 // Sets what a listening socket hands down to those that it accepts, and how it accepts.
 absl::Status SetOptions(int descriptor, const ListenOptions& options, const std::string& name) {
-  if (options.accepted.quick_ack.has_value() || options.accepted.cork.has_value()) {
-    return absl::InvalidArgumentError(
-        "listen on " + name +
-        ": TCP_QUICKACK and TCP_CORK are of one connection: set them on the streams accepted");
+  if (options.accepted.quick_ack.has_value() || options.accepted.cork.has_value() ||
+      options.accepted.priority.has_value()) {
+    return absl::InvalidArgumentError("listen on " + name +
+                                      ": SO_PRIORITY, TCP_QUICKACK and TCP_CORK are of one "
+                                      "connection: set them on the streams accepted");
   }
   PELTON_RETURN_IF_ERROR(ApplySocketOptions(descriptor, options.accepted, name));
   if (options.fast_open > 0) {

@@ -9,7 +9,7 @@
 // completion. It lies in the frame of the awaiting coroutine or in a connection's record; starting
 // it allocates nothing.
 // Invariants: 1. exactly one final completion per start, also when it is cancelled and at shutdown;
-// a multishot operation and a bundle have completions with `more` before it; 2. OnCompletion() resumes nothing:
+// a multishot operation has completions with `more` before it; 2. OnCompletion() resumes nothing:
 // it makes tasks ready.
 
 #ifndef PELTON_IO_OPERATION_H_
@@ -34,8 +34,7 @@ enum class OperationKind : uint8_t {
   // Receives up to `length` bytes into `address`, with `whole` all of them where the kernel can;
   // result: bytes, 0 at the end
   kReceive,
-  // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot. With `bundle`
-  // it may fill several chunks at once: a completion for each, with `more` before the last one
+  // Receives into a chunk of the shard's pool; result: bytes, 0 at the end; multishot
   kReceiveChunk,
   // Receives into the msghdr at `address`, with MSG_* flags `length`; result: bytes
   kReceiveMessage,
@@ -150,7 +149,6 @@ class Operation {
   bool cancel_queued = false;  // stands in the Reactor's queue of cancellations
   bool direct = false;         // the driver's: started on a direct descriptor
   bool whole = false;          // see kReceive; written by the owner while idle
-  bool bundle = false;         // see kReceiveChunk; written by the owner while idle
   Operation* next = nullptr;   // link in the one queue that holds it
 
  protected:

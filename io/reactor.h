@@ -71,7 +71,7 @@ class Reactor {
     size_t direct_buffer_bytes = size_t{64} << 20;
     // The least bytes of a write to a TCP peer that is sent from the writer's memory
     // instead of being copied, where the kernel can. Copying less is cheaper than keeping track of
-    // it: bench/io/zero_copy_benchmark.cc measures where that ends.
+    // it.
     size_t zero_copy_threshold = 32 * 1024;
     // Which capabilities of io_uring to use where the kernel has them.
     UringCapabilities capabilities;

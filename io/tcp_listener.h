@@ -66,7 +66,7 @@ class TcpListener {
     // at once (TCP_DEFER_ACCEPT).
     absl::Duration defer_accept;
     // For every connection that is accepted, without a system call for each. ERRORS: those of
-    // ApplySocketOptions(); InvalidArgument for quick_ack and cork, which are of one connection.
+    // ApplySocketOptions(); InvalidArgument for priority, quick_ack and cork, which are of one connection.
     SocketOptions accepted;
   };
 

@@ -66,8 +66,6 @@ void StreamConnection::OnCompletion(const Completion& completion) {
   }
   if (completion.result > 0) {
     PushChunk(completion.chunk, completion.result);
-    // What fills a chunk is bulk data, of which the next receive may take more at once.
-    Operation::bundle = static_cast<size_t>(completion.result) == ChunkPool::kChunkBytes;
     // Stop receiving; reading on starts it again.
     if (completion.more && input_chunks_ >= kInputLimit) Reactor::Current()->Cancel(*this);
   } else if (completion.result == 0) {

@@ -8,8 +8,7 @@
 // Ownership: the stream's, until it is abandoned; then the record's own: it cancels its receive,
 // closes the descriptor and frees itself when the kernel has let go.
 // Invariants: 1. at most one reader and one writer; 2. receiving pauses at kInputLimit chunks of
-// input, so that a peer that floods a slow reader waits in its own socket buffer; what a bundle
-// brings at once may exceed that.
+// input, so that a peer that floods a slow reader waits in its own socket buffer.
 
 #ifndef PELTON_IO_STREAM_STREAM_CONNECTION_H_
 #define PELTON_IO_STREAM_STREAM_CONNECTION_H_

@@ -22,9 +22,6 @@ namespace {
 class StreamTransferTest : public TcpTest {};
 INSTANTIATE_TEST_SUITE_P(Modes, StreamTransferTest, ::testing::Bool(), NameOfMode);
 
-Task<absl::Status> WriteAll(SocketStream& stream, std::string_view bytes) {
-  co_return co_await stream.Write(bytes);
-}
 Task<absl::Status> ReadAll(SocketStream& stream, std::span<char> target) {
   co_return co_await stream.ReadExactly(target);
 }
@@ -308,7 +305,8 @@ TEST_P(StreamTransferTest, SplicePassesOnWhatWasReadAheadAndWhatFollows) {
 TEST_P(StreamTransferTest, SpliceBetweenKindsOfStreamsStopsAtItsLengthAndIsCancelled) {
   Run([&]() -> Task<absl::Status> {
     PELTON_CO_ASSIGN_OR_RETURN(Streams from, co_await Connected());
-    PELTON_CO_ASSIGN_OR_RETURN((auto [near, far]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [near, far] = pair;
     PELTON_CO_RETURN_IF_ERROR(co_await from.client.Write("123456"));
     PELTON_CO_ASSIGN_OR_RETURN(const uint64_t moved, co_await Splice(from.server, near, 4));
     EXPECT_EQ(moved, 4u);

@@ -163,7 +163,8 @@ TEST_P(UnixStreamTest, TellsWhoIsAtTheOtherEnd) {
 
 TEST_P(UnixStreamTest, DescriptorsTravelWithBytes) {
   Run([&]() -> Task<absl::Status> {
-    PELTON_CO_ASSIGN_OR_RETURN((auto [sender, receiver]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [sender, receiver] = pair;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) co_return ErrnoToStatus(errno, "pipe");
     std::vector<OwnedDescriptor> passed;
@@ -187,7 +188,8 @@ TEST_P(UnixStreamTest, DescriptorsTravelWithBytes) {
 
 TEST_P(UnixStreamTest, MoreDescriptorsThanExpectedAreAnErrorAndLeakNothing) {
   Run([&]() -> Task<absl::Status> {
-    PELTON_CO_ASSIGN_OR_RETURN((auto [sender, receiver]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [sender, receiver] = pair;
     std::vector<OwnedDescriptor> passed;
     for (int i = 0; i < 3; ++i) passed.emplace_back(::dup(STDERR_FILENO));
     const int next_free = ::dup(STDERR_FILENO);
@@ -206,7 +208,8 @@ TEST_P(UnixStreamTest, MoreDescriptorsThanExpectedAreAnErrorAndLeakNothing) {
 
 TEST_P(UnixStreamTest, DescriptorsWithoutBytesAreRefused) {
   Run([&]() -> Task<absl::Status> {
-    PELTON_CO_ASSIGN_OR_RETURN((auto [sender, receiver]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [sender, receiver] = pair;
     EXPECT_TRUE(absl::IsInvalidArgument(co_await sender.WriteWithDescriptors("", {})));
     co_return absl::OkStatus();
   });
@@ -215,7 +218,8 @@ TEST_P(UnixStreamTest, DescriptorsWithoutBytesAreRefused) {
 TEST_P(UnixStreamTest, AMebibyteArrivesWholeAndIsNeverSentWithoutACopy) {
   const std::string bytes = Pattern(1 << 20);
   Run([&]() -> Task<absl::Status> {
-    PELTON_CO_ASSIGN_OR_RETURN((auto [sender, receiver]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [sender, receiver] = pair;
     std::string received(bytes.size(), '\0');
     auto [sent, read] = co_await WhenAll(
         [&]() -> Task<absl::Status> { co_return co_await sender.Write(bytes); }(),
@@ -234,7 +238,8 @@ TEST_P(UnixStreamTest, ErrorsNameTheAddress) {
     EXPECT_EQ(GetErrno(missing), ENOENT);
     EXPECT_NE(missing.ToString().find(path()), std::string::npos);
     EXPECT_TRUE(absl::IsInvalidArgument((co_await UnixStream::Connect("")).status()));
-    PELTON_CO_ASSIGN_OR_RETURN((auto [one, other]), UnixStream::Pair());
+    PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixStream::Pair());
+    auto& [one, other] = pair;
     const absl::Status option = one.SetOptions({.no_delay = true});
     EXPECT_NE(GetErrno(option), 0);
     EXPECT_NE(option.ToString().find("TCP_NODELAY"), std::string::npos);
