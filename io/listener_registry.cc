@@ -144,10 +144,10 @@ absl::StatusOr<ListeningSocket> ListenerRegistry::Bind(std::string_view text,
 }
 
 absl::StatusOr<ListenerRegistry::LocalSocket> ListenerRegistry::BindLocal(
-    std::string_view text, const std::function<absl::StatusOr<int>()>& open, bool every_shard,
-    bool balance, ShardId shard) {
+    std::string_view text, OpenFunction open, void* context, bool every_shard, bool balance,
+    ShardId shard) {
   if (!every_shard) {
-    PELTON_ASSIGN_OR_RETURN(const int descriptor, open());
+    PELTON_ASSIGN_OR_RETURN(const int descriptor, open(context));
     announce_(argument_, text, 1);
     return LocalSocket{descriptor, SharedPlace(), true};
   }
@@ -156,7 +156,7 @@ absl::StatusOr<ListenerRegistry::LocalSocket> ListenerRegistry::BindLocal(
   const bool first = listener == nullptr;
   int descriptor;
   if (first) {
-    PELTON_ASSIGN_OR_RETURN(descriptor, open());
+    PELTON_ASSIGN_OR_RETURN(descriptor, open(context));
     listener = &Add(text);
     // For the others, who may come after the first one has ended.
     if (shards_ > 1) listener->descriptor = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);

@@ -9,7 +9,6 @@
 #define PELTON_IO_LISTENER_REGISTRY_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -63,15 +62,15 @@ class ListenerRegistry {
                                        const ListenOptions& options, bool every_shard, bool balance,
                                        ShardId shard);
 
-  // The same for a local listener, which has one socket for all shards: `open()` makes it on the
-  // first one.
+  // The same for a local listener, which has one socket for all shards: `open(context)` makes it on
+  // the first one.
+  using OpenFunction = absl::StatusOr<int> (*)(void* context);
   struct LocalSocket {
     int descriptor;
     SharedPlace place;
     bool first;  // made it
   };
-  absl::StatusOr<LocalSocket> BindLocal(std::string_view text,
-                                        const std::function<absl::StatusOr<int>()>& open,
+  absl::StatusOr<LocalSocket> BindLocal(std::string_view text, OpenFunction open, void* context,
                                         bool every_shard, bool balance, ShardId shard);
 
  private:

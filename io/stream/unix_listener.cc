@@ -45,6 +45,20 @@ absl::StatusOr<LocalListener> ListenLocally(const UnixAddress& address,
   return ErrnoToStatus(error, failed, name);
 }
 
+// What the first shard listens on, and the file that it makes.
+struct Opening {
+  static absl::StatusOr<int> Open(void* context) {
+    auto& self = *static_cast<Opening*>(context);
+    PELTON_ASSIGN_OR_RETURN(LocalListener listener, ListenLocally(self.address, self.options));
+    self.file = listener.file;
+    return listener.descriptor.Release();
+  }
+
+  const UnixAddress& address;
+  const UnixListener::Options& options;
+  UnixSocketFile file;
+};
+
 }  // namespace
 
 UnixStream UnixAcceptAwaiter::Adopt(int descriptor, const Acceptor& acceptor) {
@@ -56,25 +70,21 @@ UnixStream UnixAcceptAwaiter::Adopt(int descriptor, const Acceptor& acceptor) {
 
 absl::StatusOr<UnixListener> UnixListener::Bind(std::string_view text, const Options& options) {
   PELTON_ASSIGN_OR_RETURN(const UnixAddress address, UnixAddress::Parse(text));
-  io::UnixSocketFile file;
-  const auto open = [&]() -> absl::StatusOr<int> {
-    PELTON_ASSIGN_OR_RETURN(io::LocalListener listener, io::ListenLocally(address, options));
-    file = listener.file;
-    return listener.descriptor.Release();
-  };
+  io::Opening opening = {.address = address, .options = options, .file = {}};
   const io::Reactor::Options& shard = io::Reactor::Current()->options();
   io::Acceptor::Socket socket = {
       .descriptor = -1, .name = address.ToString(), .place = {}, .file = std::nullopt};
   if (shard.listeners == nullptr) {
-    PELTON_ASSIGN_OR_RETURN(socket.descriptor, open());
+    PELTON_ASSIGN_OR_RETURN(socket.descriptor, io::Opening::Open(&opening));
   } else {
-    PELTON_ASSIGN_OR_RETURN(const io::ListenerRegistry::LocalSocket local,
-                            shard.listeners->BindLocal(socket.name, open, options.every_shard,
-                                                       options.balance, shard.shard));
+    PELTON_ASSIGN_OR_RETURN(
+        const io::ListenerRegistry::LocalSocket local,
+        shard.listeners->BindLocal(socket.name, &io::Opening::Open, &opening, options.every_shard,
+                                   options.balance, shard.shard));
     socket.descriptor = local.descriptor;
     socket.place = local.place;
   }
-  if (file.exists()) socket.file = file;
+  if (opening.file.exists()) socket.file = opening.file;
   return UnixListener(new io::Acceptor(std::move(socket)), address);
 }
 
