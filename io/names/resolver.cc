@@ -38,6 +38,7 @@ Task<absl::StatusOr<ResolvedAddresses>> ResolveHost(ResolverCore::Hold core, std
   Collector collector;
   PELTON_CO_RETURN_IF_ERROR(co_await io::LookUpAddresses(core, std::move(host), family, collector));
   ResolvedAddresses addresses = std::move(collector.addresses());
+  // pelton: bounded by the records of an answer that are kept
   for (SocketAddress& address : addresses) address = address.WithPort(port);
   io::OrderAddresses(addresses);
   co_return addresses;

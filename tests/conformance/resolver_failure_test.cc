@@ -29,6 +29,10 @@ class ResolverFailureTest : public ResolverTestBase {
   static Task<absl::StatusOr<ResolvedAddresses>> Ask(Resolver& resolver, std::string_view name) {
     return resolver.Resolve(name, 1, AddressFamily::kIpv4);
   }
+  static void Write(const std::string& path, const char* text) {
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    PELTON_CHECK(file != nullptr && std::fputs(text, file) >= 0 && std::fclose(file) == 0);
+  }
   // Keeps what comes of asking.
   static Task<absl::Status> AskInto(Resolver& resolver, std::string name,
                                     std::optional<absl::Status>* outcome) {
@@ -163,6 +167,7 @@ TEST_F(ResolverFailureTest, ManyTasksShareAQuestionAndOneMayGiveUp) {
     TaskScope quitter;
     TaskScope scope;
     quitter.Spawn(AskInto(resolver, "host.test", &given_up));
+    // pelton: bounded by kTasks
     for (auto& outcome : outcomes) scope.Spawn(AskInto(resolver, "host.test", &outcome));
     co_await AwaitHeld(1);
     quitter.Cancel();
@@ -171,6 +176,7 @@ TEST_F(ResolverFailureTest, ManyTasksShareAQuestionAndOneMayGiveUp) {
     EXPECT_EQ(resolver.statistics().in_flight, 1u);
     server().Release();
     PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());
+    // pelton: bounded by kTasks
     for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.has_value() && outcome->ok());
     EXPECT_EQ(server().questions("host.test"), 1u);
     EXPECT_EQ(resolver.statistics().joined, uint64_t{kTasks});
@@ -222,9 +228,7 @@ TEST_F(ResolverFailureTest, MayBeDestroyedWhileTasksWait) {
       Resolver::Options options = Options();
       if (over_tcp) {
         options.resolv_conf = ::testing::TempDir() + "/use-vc";
-        std::FILE* file = std::fopen(options.resolv_conf.c_str(), "w");
-        std::fputs("options use-vc\n", file);
-        std::fclose(file);
+        Write(options.resolv_conf, "options use-vc\n");
       }
       std::optional<Resolver> resolver(options);
       std::optional<absl::Status> outcome;
@@ -285,12 +289,7 @@ TEST_F(ResolverFailureTest, QuestionsGoToTheNewServersWhenTheyChange) {
     options.servers.clear();
     options.resolv_conf = ::testing::TempDir() + "/moving-resolv.conf";
     options.reload_interval = absl::ZeroDuration();
-    const auto write = [&](const char* text) {
-      std::FILE* file = std::fopen(options.resolv_conf.c_str(), "w");
-      std::fputs(text, file);
-      std::fclose(file);
-    };
-    write("options ndots:1\n");
+    Write(options.resolv_conf, "options ndots:1\n");
     Resolver resolver(
         options,
         {.make =
@@ -305,7 +304,7 @@ TEST_F(ResolverFailureTest, QuestionsGoToTheNewServersWhenTheyChange) {
     scope.Spawn(AskInto(resolver, "host.test", &outcome));
     while (silent.held() == 0) co_await NextTurn();
     servers = {server().address()};
-    write("options ndots:2 timeout:4\n");
+    Write(options.resolv_conf, "options ndots:2 timeout:4\n");
     PELTON_CO_ASSIGN_OR_RETURN(ResolvedAddresses addresses, co_await Ask(resolver, "host.test"));
     PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());
     EXPECT_TRUE(outcome.has_value() && outcome->ok()) << *outcome;
@@ -347,11 +346,13 @@ TEST_F(ResolverFailureTest, AsksHundredsOfQuestionsAtOnce) {
     Resolver resolver(options);
     std::vector<std::optional<absl::Status>> outcomes(kNames);
     TaskScope scope;
+    // pelton: bounded by kNames
     for (int i = 0; i < kNames; ++i) {
       scope.Spawn(
           AskInto(resolver, absl::StrCat("n", i, ".test"), &outcomes[static_cast<size_t>(i)]));
     }
     PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());
+    // pelton: bounded by kNames
     for (const auto& outcome : outcomes)
       EXPECT_TRUE(outcome.has_value() && outcome->ok()) << *outcome;
     EXPECT_EQ(resolver.statistics().queries, uint64_t{kNames});

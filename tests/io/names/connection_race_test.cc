@@ -74,6 +74,7 @@ class ConnectionRaceTest : public ::testing::Test {
     for (const Known& one : news) {
       PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(one.after));
       std::vector<SocketAddress> addresses;
+      // pelton: bounded by what the test lists
       for (const std::string& host : one.hosts) addresses.push_back(Host(host));
       sink.OnAddresses(one.family, addresses);
     }
