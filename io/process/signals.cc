@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -24,14 +25,18 @@ class Signals::State {
 
   Task<absl::StatusOr<SignalEvent>> Next() {
     for (;;) {
-      while (taken_ == read_) {
-        taken_ = read_ = 0;
-        const std::span<char> target(reinterpret_cast<char*>(records_.data()), sizeof(records_));
-        PELTON_CO_ASSIGN_OR_RETURN(const size_t bytes, co_await reader_.ReadInto(target));
-        read_ =
-            bytes / sizeof(io::SignalRecord);  // records are written whole, and lie so in the pipe
+      while (end_ - begin_ < sizeof(io::SignalRecord)) {
+        // Records are written whole; a read may end within one all the same.
+        std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
+        end_ -= begin_;
+        begin_ = 0;
+        PELTON_CO_ASSIGN_OR_RETURN(const size_t count,
+                                   co_await reader_.ReadInto(std::span(bytes_).subspan(end_)));
+        end_ += count;
       }
-      const io::SignalRecord record = records_[taken_++];
+      io::SignalRecord record;
+      std::memcpy(&record, bytes_.data() + begin_, sizeof(record));
+      begin_ += sizeof(record);
       // What the channel's owner before had asked for may still come.
       if (!io::IsConnected(record.signal, channel_)) continue;
       co_return SignalEvent{record.signal, record.sender, record.sender_user};
@@ -41,9 +46,9 @@ class Signals::State {
  private:
   const int channel_;
   PipeReader reader_;
-  std::array<io::SignalRecord, 16> records_;
-  size_t taken_ = 0;
-  size_t read_ = 0;
+  std::array<char, 16 * sizeof(io::SignalRecord)> bytes_;
+  size_t begin_ = 0;  // of what was not told
+  size_t end_ = 0;
 };
 
 absl::StatusOr<Signals> Signals::Open(std::initializer_list<int> signals) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "sched/task.h"
 #include "tests/conformance/driver_under_test.h"
+#include "tests/conformance/tcp_test.h"
 
 namespace pelton::testing {
 
@@ -28,6 +29,12 @@ class CoroutineTest : public DriverTest {
     EXPECT_TRUE(status.ok()) << status;
   }
 };
+
+// Lets turns go by until everything that goes on by itself has ended, such as closing what was
+// destroyed. REQUIRES: no other task waits for the kernel.
+inline Task<void> AwaitQuiet() {
+  while (io::Reactor::Current()->in_flight() > 0) co_await NextTurn();
+}
 
 // Whether the message of `status` has all of `parts` in it.
 inline ::testing::AssertionResult Says(const absl::Status& status,

@@ -153,7 +153,7 @@ TEST_F(ReadinessTest, TheNumberComesBackAsAStreamOfOurs) {
         PELTON_CO_RETURN_IF_ERROR(co_await stream.Write("y"));
         EXPECT_EQ(ReceiveExactly(pair.theirs.get(), 1), "y");
       }
-      co_await LetOthersRun();
+      co_await AwaitQuiet();
       EXPECT_TRUE(AtEnd(pair.theirs.get()));
     }
     co_return absl::OkStatus();
@@ -174,7 +174,7 @@ TEST_F(ReadinessTest, AStreamOfOursIsClosedAndTheNumberComesBackAsALibrarys) {
             co_await WhenAll(reader.ReadInto({&byte, 1}), writer.Write("x"));
         EXPECT_TRUE(read.ok() && written.ok());
       }
-      co_await LetOthersRun();
+      co_await AwaitQuiet();
       SocketPair foreign = UnixPair();
       OpenAtNumber(std::move(foreign.ours));
       PELTON_CO_RETURN_IF_ERROR(co_await AwaitBytes(kNumber, foreign.theirs));
