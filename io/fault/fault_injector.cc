@@ -24,8 +24,8 @@ bool IsStreamSocket(int fd) {
 // The errno as the operation's descriptor has it: what is not a connection has no connection to
 // lose. Ends the connection for the peer and for other operations, too.
 int Befall(const Operation& operation, int error) {
-  const bool is_socket = operation.kind >= OperationKind::kReceive &&
-                         operation.kind <= OperationKind::kSendZeroCopy;
+  const bool is_socket =
+      operation.kind >= OperationKind::kReceive && operation.kind <= OperationKind::kSendZeroCopy;
   if (!is_socket || !EndsConnection(error)) return error;
   if (!IsStreamSocket(operation.descriptor)) return ENOMEM;
   ::shutdown(operation.descriptor, SHUT_RDWR);

@@ -30,9 +30,9 @@ struct FaultOptions {
 
   // Transparent.
   uint32_t short_transfer = 0;  // fewer bytes than there are, at least one
-  uint32_t interruption = 0;    // -EINTR, and of an accept -EAGAIN and -ECONNABORTED; nothing is done
-  uint32_t no_chunk = 0;        // -ENOBUFS of a receive into a chunk
-  uint32_t early_end = 0;       // a multishot operation ends after a few completions
+  uint32_t interruption = 0;  // -EINTR, and of an accept -EAGAIN and -ECONNABORTED; nothing is done
+  uint32_t no_chunk = 0;      // -ENOBUFS of a receive into a chunk
+  uint32_t early_end = 0;     // a multishot operation ends after a few completions
 
   // Visible.
   // An errno that the kind may fail with; nothing is done, but a close closes and a stream is shut
@@ -54,9 +54,10 @@ struct FaultStatistics {
   uint64_t late_completions = 0;
   uint64_t overtaken = 0;  // completions that were delivered after a later one
   uint64_t late_cancellations = 0;
-  uint64_t cancelled_before = 0;  // cancellations that came before the kernel heard of the operation
-  uint64_t cancelled_while = 0;   // that were handed to the driver
-  uint64_t cancelled_after = 0;   // that came when the result was already held
+  uint64_t cancelled_before =
+      0;                         // cancellations that came before the kernel heard of the operation
+  uint64_t cancelled_while = 0;  // that were handed to the driver
+  uint64_t cancelled_after = 0;  // that came when the result was already held
   uint64_t withdrawn_results = 0;  // of the last, those whose result became -ECANCELED
   uint64_t spurious_wakeups = 0;
   uint64_t short_transfers = 0;

@@ -22,10 +22,10 @@ struct FaultDecision {
   uint32_t complete_after = 0;  // turns, of each of its completions
   uint32_t cancel_after = 0;    // turns
   uint32_t end_after = 0;       // completions after which a multishot operation ends early
-  int error = 0;                // an errno that it fails with; with end_after at that end, else at once
+  int error = 0;  // an errno that it fails with; with end_after at that end, else at once
   bool is_short = false;
-  bool withdraws = false;   // a cancellation that comes after a result that may be dropped drops it
-  uint64_t fraction = 0;    // random; for how short
+  bool withdraws = false;  // a cancellation that comes after a result that may be dropped drops it
+  uint64_t fraction = 0;   // random; for how short
 };
 
 class FaultPlan {

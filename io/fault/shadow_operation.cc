@@ -1,6 +1,8 @@
 #include "io/fault/shadow_operation.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,10 +12,17 @@
 namespace pelton::io {
 namespace {
 
+// Whether fewer bytes than asked for do no harm: `fd` is a stream socket. Turns its delays off:
+// many small segments would wait for acknowledgements that are late on purpose (RFC 1122, 4.2.3.2),
+// and tests for seconds.
 bool IsStreamSocket(int fd) {
   int type = 0;
   socklen_t size = sizeof(type);
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) return false;
+  const int on = 1;
+  // An AF_UNIX one refuses, and needs it not.
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  return true;
 }
 
 // Whether fewer bytes than asked for are still a whole number of what `fd` is made of; not so of an

@@ -31,7 +31,8 @@ class ShadowOwner {
 
 class ShadowOperation final : public FileOperation {
  public:
-  explicit ShadowOperation(ShadowOwner& owner) : FileOperation(OperationKind::kNop), owner_(owner) {}
+  explicit ShadowOperation(ShadowOwner& owner)
+      : FileOperation(OperationKind::kNop), owner_(owner) {}
 
   // Becomes a copy of `original`, which the driver will never see.
   void Imitate(Operation& original, const FaultDecision& decision);

@@ -57,8 +57,7 @@ class Listener final : public ::testing::EmptyTestEventListener {
   }
   void OnTestStart(const ::testing::TestInfo& test) override {
     std::snprintf(current_test, sizeof(current_test), "died in %s.%s --faults=%llu-%llu\n",
-                  test.test_suite_name(), test.name(),
-                  static_cast<unsigned long long>(state.seed),
+                  test.test_suite_name(), test.name(), static_cast<unsigned long long>(state.seed),
                   static_cast<unsigned long long>(state.seed));
   }
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
