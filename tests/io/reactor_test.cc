@@ -308,5 +308,37 @@ TEST(ReactorDeathTest, StartsAnOperationOnceAtATime) {
 }
 #endif
 
+TEST_F(ReactorTest, WhatASignalInterruptedStartsAgainUnseen) {
+  TestOperation operation(OperationKind::kSend);
+  reactor_.Start(operation);
+  ASSERT_EQ(reactor_.TakePending(), &operation);
+  reactor_.Complete(operation, {.result = -EINTR});
+  EXPECT_TRUE(operation.results.empty());
+  EXPECT_EQ(reactor_.in_flight(), 1u);
+  Finish(operation);
+  EXPECT_EQ(operation.results, Results{0});
+}
+
+TEST_F(ReactorTest, WhatASignalInterruptedWhileItWasCancelledIsCancelled) {
+  TestOperation operation(OperationKind::kSend);
+  reactor_.Start(operation);
+  ASSERT_EQ(reactor_.TakePending(), &operation);
+  reactor_.Cancel(operation);
+  EXPECT_EQ(reactor_.TakeCancellation(), &operation);
+  reactor_.Complete(operation, {.result = -EINTR});
+  EXPECT_EQ(operation.results, Results{-ECANCELED});
+}
+
+TEST_F(ReactorTest, AnInterruptedCallMayHaveDoneSomethingAndIsNotMadeAgain) {
+  for (const OperationKind kind :
+       {OperationKind::kCall, OperationKind::kClose, OperationKind::kConnect}) {
+    TestOperation operation(kind);
+    reactor_.Start(operation);
+    ASSERT_EQ(reactor_.TakePending(), &operation);
+    reactor_.Complete(operation, {.result = -EINTR});
+    EXPECT_EQ(operation.results, Results{-EINTR}) << OperationKindName(kind);
+  }
+}
+
 }  // namespace
 }  // namespace pelton::io
