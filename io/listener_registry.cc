@@ -74,7 +74,45 @@ absl::StatusOr<ListeningSocket> OpenListener(const SocketAddress& address,
   return status;
 }
 
+absl::Status BindDatagrams(int descriptor, const SocketAddress& address, bool reuse_port) {
+  const std::string name = address.ToString();
+  if (reuse_port) {
+    PELTON_RETURN_IF_ERROR(
+        SetIntegerOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT", name));
+  }
+  if (address.IsIpv6()) {
+    PELTON_RETURN_IF_ERROR(
+        SetIntegerOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY", name));
+  }
+  if (::bind(descriptor, address.data(), address.size()) == 0) return absl::OkStatus();
+  return ErrnoToStatus(errno, "bind", name);
+}
+
+// No SO_REUSEADDR: for datagrams it would let others have the port, too.
+absl::StatusOr<ListeningSocket> OpenUdp(const SocketAddress& address, bool reuse_port) {
+  const int descriptor =
+      ::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+  if (descriptor < 0) return ErrnoToStatus(errno, "socket for", address.ToString());
+  absl::Status status = BindDatagrams(descriptor, address, reuse_port);
+  if (status.ok()) {
+    absl::StatusOr<SocketAddress> bound = LocalAddressOf(descriptor);
+    if (bound.ok()) return ListeningSocket{descriptor, *bound, SharedPlace()};
+    status = bound.status();
+  }
+  ::close(descriptor);
+  return status;
+}
+
 }  // namespace
+
+absl::StatusOr<ListeningSocket> BindUdp(const SocketAddress& address, bool reuse_port,
+                                        bool check_free) {
+  if (reuse_port && check_free && address.port() != 0) {
+    PELTON_ASSIGN_OR_RETURN(ListeningSocket probe, OpenUdp(address, /*reuse_port=*/false));
+    ::close(probe.descriptor);
+  }
+  return OpenUdp(address, reuse_port);
+}
 
 absl::StatusOr<ListeningSocket> Listen(const SocketAddress& address, const ListenOptions& options,
                                        bool reuse_port, bool check_free) {
@@ -140,6 +178,25 @@ absl::StatusOr<ListeningSocket> ListenerRegistry::Bind(std::string_view text,
     listener->address = socket.address;
   }
   socket.place = Bound(*listener, socket.address.ToString(), balance, shard);
+  return socket;
+}
+
+absl::StatusOr<ListeningSocket> ListenerRegistry::BindUdp(std::string_view text,
+                                                          const SocketAddress& address,
+                                                          ShardId shard) {
+  // A listener for connections on the same text is another one.
+  const std::string key = "udp " + std::string(text);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Listener* listener = FindUnbound(key, shard);
+  const bool first = listener == nullptr;
+  PELTON_ASSIGN_OR_RETURN(
+      ListeningSocket socket,
+      io::BindUdp(first ? address : listener->address, /*reuse_port=*/true, first));
+  if (first) {
+    listener = &Add(key);
+    listener->address = socket.address;
+  }
+  Bound(*listener, socket.address.ToString(), /*balance=*/false, shard);
   return socket;
 }
 

@@ -45,6 +45,10 @@ struct ListenOptions {
 absl::StatusOr<ListeningSocket> Listen(const SocketAddress& address, const ListenOptions& options,
                                        bool reuse_port, bool check_free);
 
+// Makes a UDP socket that is bound to `address`; the rest as of Listen().
+absl::StatusOr<ListeningSocket> BindUdp(const SocketAddress& address, bool reuse_port,
+                                        bool check_free);
+
 class ListenerRegistry {
  public:
   // Told once per listener, when all its shards have bound it, on the shard that bound last.
@@ -61,6 +65,10 @@ class ListenerRegistry {
   absl::StatusOr<ListeningSocket> Bind(std::string_view text, const SocketAddress& address,
                                        const ListenOptions& options, bool every_shard, bool balance,
                                        ShardId shard);
+
+  // The same for datagrams, on every shard: the kernel spreads the senders over the shards.
+  absl::StatusOr<ListeningSocket> BindUdp(std::string_view text, const SocketAddress& address,
+                                          ShardId shard);
 
   // The same for a local listener, which has one socket for all shards: `open(context)` makes it on
   // the first one.
