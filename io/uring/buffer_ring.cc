@@ -6,6 +6,9 @@
 #include <bit>
 #include <cerrno>
 
+#include "framework/base/check.h"
+#include "framework/base/status.h"
+
 namespace pelton::io {
 namespace {
 
@@ -52,13 +55,27 @@ BufferRing::BufferRing(Ring& ring, ChunkPool& chunks, int group, io_uring_buf_ri
       entries_(entries),
       target_(std::min(kInitialTarget, static_cast<unsigned>(chunks.size()))) {}
 
-BufferRing::~BufferRing() {
+void BufferRing::Release() {
   ::io_uring_unregister_buf_ring(&ring_.raw(), group_);
   for (; chunks_.provided() > 0; chunks_.CountReturned()) {
     const unsigned oldest = tail_ - static_cast<unsigned>(chunks_.provided());
     chunks_.Release(memory_->bufs[oldest & (entries_ - 1)].bid);
   }
+}
+
+BufferRing::~BufferRing() {
+  Release();
   ::munmap(memory_, entries_ * sizeof(io_uring_buf));
+}
+
+void BufferRing::TakeBack() {
+  Release();
+  ::io_uring_buf_ring_init(memory_);
+  tail_ = 0;
+  const int result = RegisterBufferRingAt(ring_, memory_, entries_, group_);
+  PELTON_CHECK(result == 0) << "registering the ring of receive buffers again: "
+                            << ErrnoName(-result);
+  target_ = std::max(1u, static_cast<unsigned>(chunks_.free()) / 2);
 }
 
 void BufferRing::Refill() {

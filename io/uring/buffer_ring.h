@@ -32,11 +32,17 @@ class BufferRing {
 
   // Gives the kernel chunks until it holds as many as it should, or none is free.
   void Refill();
+  // Takes all chunks back from the kernel, and gives it half of them at most until it needs more:
+  // somebody needs a chunk, and no other is left. Receives in flight find those that it gets then.
+  void TakeBack();
   // A turn needed more than the kernel held: from now on it holds twice as many.
   void Grow();
 
  private:
   BufferRing(Ring& ring, ChunkPool& chunks, int group, io_uring_buf_ring* memory, unsigned entries);
+
+  // Unregisters the ring, and releases the chunks in it.
+  void Release();
 
   Ring& ring_;
   ChunkPool& chunks_;

@@ -164,7 +164,11 @@ bool UringDriver::ReceivesInBatches(const Operation& operation) const {
 }
 
 void UringDriver::ReceiveBatches(Operation& operation) {
-  const int result = ReceiveMessageBatch(reactor_, operation, BatchEnd::kWhenShort);
+  int result = ReceiveMessageBatch(reactor_, operation, BatchEnd::kWhenShort);
+  if (result == -ENOBUFS && chunks_.provided() > 0) {
+    buffer_ring_->TakeBack();
+    result = ReceiveMessageBatch(reactor_, operation, BatchEnd::kWhenShort);
+  }
   if (result == 0) return Prepare(operation);        // a poll
   if (result > 0) return reactor_.Retry(operation);  // there may be more, in the next turn
   reactor_.Complete(operation, {.result = result});
@@ -390,6 +394,7 @@ void UringDriver::OnReady(Reactor& reactor, Operation& operation, int result) {
   if (TakesManyMessages(operation.kind)) return reactor.Retry(operation);
   if (ReceivesInBatches(operation)) return ReceiveBatches(operation);
   uint16_t chunk;
+  if (chunks_.free() == 0 && chunks_.provided() > 0) buffer_ring_->TakeBack();
   if (!chunks_.TryTake(chunk)) return reactor.Complete(operation, {.result = -ENOBUFS});
   const int received = ReceiveNow(operation, chunks_.data(chunk));
   if (received > 0) return reactor.Complete(operation, {.result = received, .chunk = chunk});
