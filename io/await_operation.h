@@ -38,7 +38,8 @@ class OperationAwaiter : public Operation, public Suspension {
   }
 
  protected:
-  explicit OperationAwaiter(OperationKind kind) : Operation(kind) {}
+  explicit OperationAwaiter(OperationKind kind, StopPhase interrupted_from = StopPhase::kEverything)
+      : Operation(kind), Suspension(interrupted_from) {}
   ~OperationAwaiter() = default;
 
   // Not negative, or a negative errno; -ECANCELED when the task was told to stop.
