@@ -111,6 +111,8 @@ class MessageSocket final : private Operation {
   // Whether a receive can be answered: a message, the end, or an error has arrived.
   bool HasInput() const { return unread_ > 0 || error_ != 0 || ended_; }
   bool HasMessage() const { return unread_ > 0; }
+  // Whether no message comes behind those that have arrived.
+  bool ended() const { return ended_; }
   // The oldest message. REQUIRES: HasMessage().
   MessageBuffer TakeMessage();
   // The error that a receive has found, which is forgotten; 0 when there is none.
