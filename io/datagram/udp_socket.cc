@@ -136,7 +136,7 @@ absl::StatusOr<UdpSocket> UdpSocket::Bind(std::string_view text, const Options& 
   const io::Reactor::Options& shard = io::Reactor::Current()->options();
   absl::StatusOr<io::ListeningSocket> socket =
       options.every_shard && shard.listeners != nullptr
-          ? shard.listeners->BindUdp(text, address, /*every_shard=*/true, shard.shard)
+          ? shard.listeners->BindUdp(text, address, shard.shard)
           : io::BindUdp(address, /*reuse_port=*/false, /*check_free=*/false);
   PELTON_RETURN_IF_ERROR(socket.status());
   PELTON_ASSIGN_OR_RETURN(io::UdpCore core, MakeCore(socket->descriptor, socket->address, options));

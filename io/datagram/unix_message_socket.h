@@ -117,11 +117,17 @@ class UnixMessageSocket {
   static absl::StatusOr<UnixMessageSocket> Bind(std::string_view address, const Options& options);
   // A socket that is connected to `peer`. Suspends. ERRORS: NOT_FOUND (ENOENT), ECONNREFUSED
   // (nobody listens), EPROTOTYPE (a socket of another type), EAGAIN (its backlog is full).
+  static Task<absl::StatusOr<UnixMessageSocket>> Connect(UnixAddress peer, Type type) {
+    return Connect(peer, type, Options());
+  }
   static Task<absl::StatusOr<UnixMessageSocket>> Connect(UnixAddress peer, Type type,
-                                                         Options options = {});
+                                                         Options options);
   // Two seqpacket sockets that are connected with each other.
+  static absl::StatusOr<std::pair<UnixMessageSocket, UnixMessageSocket>> Pair() {
+    return Pair(Options());
+  }
   static absl::StatusOr<std::pair<UnixMessageSocket, UnixMessageSocket>> Pair(
-      const Options& options = {});
+      const Options& options);
 
   // Lets a datagram socket exchange messages with `peer` alone. ERRORS: as of Connect().
   absl::Status ConnectTo(const UnixAddress& peer);

@@ -53,6 +53,7 @@ std::span<const int> VisibleErrors(OperationKind kind) {
     case OperationKind::kReceiveChunk:
     case OperationKind::kReceiveMessage:
     case OperationKind::kReceiveMessageChunk:
+    case OperationKind::kReceiveMessages:
       return kReceiveErrors;
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
@@ -101,6 +102,7 @@ std::span<const int> Interruptions(OperationKind kind) {
     case OperationKind::kReceiveChunk:
     case OperationKind::kReceiveMessage:
     case OperationKind::kReceiveMessageChunk:
+    case OperationKind::kReceiveMessages:
     case OperationKind::kSend:
     case OperationKind::kSendMessage:
     case OperationKind::kSendMessages:

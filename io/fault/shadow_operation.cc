@@ -55,6 +55,7 @@ int64_t StreamOf(const Operation& operation) {
     case OperationKind::kReceiveChunk:
     case OperationKind::kReceiveMessage:
     case OperationKind::kReceiveMessageChunk:
+    case OperationKind::kReceiveMessages:
     case OperationKind::kStreamRead:
       return reads;
     case OperationKind::kConnect:
@@ -132,7 +133,8 @@ bool ShadowOperation::Shorten(ChunkPool& chunks) {
     case OperationKind::kWrite:
       return IsMadeOfBytes(descriptor) && ShortenBytes(GranuleOf(descriptor));
     case OperationKind::kSplice:
-    case OperationKind::kSendMessages:  // `length` is how many
+    case OperationKind::kReceiveMessages:  // `length` is how many
+    case OperationKind::kSendMessages:
       return ShortenBytes(1);
     case OperationKind::kReadVector:
     case OperationKind::kWriteVector:
