@@ -189,9 +189,8 @@ absl::StatusOr<ListeningSocket> ListenerRegistry::BindUdp(std::string_view text,
   const std::lock_guard<std::mutex> lock(mutex_);
   Listener* listener = FindUnbound(key, shard);
   const bool first = listener == nullptr;
-  PELTON_ASSIGN_OR_RETURN(
-      ListeningSocket socket,
-      io::BindUdp(first ? address : listener->address, /*reuse_port=*/true, first));
+  PELTON_ASSIGN_OR_RETURN(ListeningSocket socket, io::BindUdp(first ? address : listener->address,
+                                                              /*reuse_port=*/true, first));
   if (first) {
     listener = &Add(key);
     listener->address = socket.address;

@@ -59,8 +59,8 @@ void Serve(int fd, bool offload) {
                   offload ? SegmentSizeOf(message.msg_hdr) : 0);
     }
     for (size_t sent = 0; sent < replies.size();) {
-      const int count = ::sendmmsg(fd, replies.data() + sent,
-                                   static_cast<unsigned>(replies.size() - sent), 0);
+      const int count =
+          ::sendmmsg(fd, replies.data() + sent, static_cast<unsigned>(replies.size() - sent), 0);
       if (count < 0 && errno != EINTR) peers::Die("sendmmsg", errno);
       if (count > 0) sent += static_cast<size_t>(count);
     }

@@ -195,8 +195,8 @@ class UringEcho {
   void GiveBack() {
     int added = 0;
     for (const uint16_t buffer : given_back_) {
-      io_uring_buf_ring_add(buffers_, memory_ + buffer * stride_, static_cast<unsigned>(stride_ - 64),
-                            buffer, kBuffers - 1, added++);
+      io_uring_buf_ring_add(buffers_, memory_ + buffer * stride_,
+                            static_cast<unsigned>(stride_ - 64), buffer, kBuffers - 1, added++);
     }
     io_uring_buf_ring_advance(buffers_, added);
     given_back_.clear();

@@ -75,7 +75,11 @@ struct Totals {
 class Flow {
  public:
   Flow(const sockaddr_in& server, size_t window, size_t size, bool offload)
-      : server_(server), window_(window), size_(size), offload_(offload), replies_(kBatch, offload) {
+      : server_(server),
+        window_(window),
+        size_(size),
+        offload_(offload),
+        replies_(kBatch, offload) {
     fd_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int bytes = 4 << 20;
     const int on = 1;
