@@ -13,8 +13,9 @@
 // started it unless it makes itself a daemon.
 // Invariant: the child begins with default signal dispositions, an empty signal mask, and no descriptor
 // but its standard streams and those that were passed.
-// Cost: a start takes some 0.5 ms, in which the kernel loads the program, on a thread of the blocking
-// pool. Needs Linux 5.4 (pidfds); where they are missing, Spawn() says so (UNIMPLEMENTED).
+// Cost: a start blocks a thread of the blocking pool while the kernel loads the program: some 0.1 ms,
+// on a busy machine milliseconds. Needs Linux 5.4 (pidfds); where they are missing, Spawn() says so
+// (UNIMPLEMENTED).
 
 #ifndef PELTON_IO_PROCESS_PROCESS_H_
 #define PELTON_IO_PROCESS_PROCESS_H_
