@@ -119,6 +119,7 @@ constexpr Case kCases[] = {
     {OperationKind::kReceiveChunk, true},
     {OperationKind::kReceiveMessage},
     {OperationKind::kReceiveMessageChunk, true},
+    {OperationKind::kReceiveMessages},
     {OperationKind::kSend},
     {OperationKind::kSendMessage},
     {OperationKind::kSendMessages},
@@ -253,6 +254,7 @@ void CancelTortureTest::PrepareOnSocket(Victim& victim) {
       victim.descriptor = datagrams_.ours.get();
       victim.address = &message;
       break;
+    case OperationKind::kReceiveMessages:
     case OperationKind::kSendMessages:
       victim.descriptor = datagrams_.ours.get();
       victim.address = victim.messages;
