@@ -38,7 +38,6 @@ SocketOptions Many() {
       .send_buffer = 100'000,
       .receive_buffer = 50'000,
       .linger = absl::Seconds(3),
-      .priority = 4,
       .no_delay = true,
       .keep_alive =
           KeepAlive{.idle = absl::Seconds(31), .interval = absl::Milliseconds(6500), .count = 5},
