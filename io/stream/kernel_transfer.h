@@ -75,9 +75,9 @@ class [[nodiscard("co_await it")]] SpliceAwaiter final : public FileOperationAwa
 };
 
 // Awaits poll(2) events of a connection's socket.
-class [[nodiscard("co_await it")]] PollAwaiter final : public OperationAwaiter {
+class [[nodiscard("co_await it")]] SocketPollAwaiter final : public OperationAwaiter {
  public:
-  PollAwaiter(const StreamConnection& connection, uint32_t events)
+  SocketPollAwaiter(const StreamConnection& connection, uint32_t events)
       : OperationAwaiter(OperationKind::kPoll), connection_(connection) {
     Operation::descriptor = connection.descriptor();
     Operation::length = events;

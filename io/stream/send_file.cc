@@ -60,7 +60,7 @@ Task<absl::StatusOr<uint64_t>> CopyChunks(SocketStream& from, SocketStream& to, 
 Task<absl::Status> EmptyPipe(const io::SplicePipe& pipe, const StreamConnection& to,
                              uint64_t bytes) {
   while (bytes > 0) {
-    const int writable = co_await io::PollAwaiter(to, POLLOUT);
+    const int writable = co_await io::SocketPollAwaiter(to, POLLOUT);
     if (writable < 0) co_return to.OperationError(-writable, "write to");
     const int delivered =
         co_await io::SpliceAwaiter(pipe.read_end(), to.descriptor(), static_cast<uint32_t>(bytes));
@@ -84,7 +84,7 @@ Task<absl::StatusOr<uint64_t>> SendFile(SocketStream& stream, FileSlice file) {
     const int result =
         co_await io::SendFileAwaiter(to, file.descriptor, file.offset + sent, file.length - sent);
     if (result == -EAGAIN) {
-      const int writable = co_await io::PollAwaiter(to, POLLOUT);
+      const int writable = co_await io::SocketPollAwaiter(to, POLLOUT);
       if (writable < 0) co_return FileError(-writable, file, to);
       continue;
     }
@@ -108,7 +108,7 @@ Task<absl::StatusOr<uint64_t>> Splice(SocketStream& source, SocketStream& target
   PELTON_CO_RETURN_IF_ERROR(io::MakeNonBlocking(to));
   PELTON_CO_ASSIGN_OR_RETURN(const io::SplicePipe pipe, io::SplicePipe::Make());
   while (moved < length && !from.HasInput()) {
-    const int readable = co_await io::PollAwaiter(from, POLLIN | POLLRDHUP);
+    const int readable = co_await io::SocketPollAwaiter(from, POLLIN | POLLRDHUP);
     if (readable < 0) co_return from.OperationError(-readable, "read from");
     const auto wanted =
         static_cast<uint32_t>(std::min<uint64_t>(length - moved, io::SplicePipe::kBytes));
