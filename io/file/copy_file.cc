@@ -131,7 +131,7 @@ Task<absl::Status> CopyFile(std::string from, std::string to, CopyFileOptions op
                                   {.durable = options.durable, .permissions = status.permissions}));
   FileCopier copier(source.descriptor(), target.file().descriptor(), status.size_bytes);
   for (int result = 1; result > 0;) {
-    result = co_await io::CallAwaiter([&copier] { return copier.Step(); });
+    result = co_await io::FileCallAwaiter([&copier] { return copier.Step(); });
     if (result < 0) {
       co_return io::FileError(result, "copy", absl::StrCat(source.path(), " to ", target.path()));
     }

@@ -272,7 +272,7 @@ Task<absl::StatusOr<FileStatus>> File::Stat() {
 Task<absl::Status> File::SetPermissions(uint32_t permissions) {
   const io::RecordUse use(*record_);
   const int fd = descriptor();
-  const int result = co_await io::CallAwaiter(
+  const int result = co_await io::FileCallAwaiter(
       [fd, permissions] { return ::fchmod(fd, permissions) == 0 ? 0 : -errno; });
   if (result < 0) co_return record_->Error(result, "set permissions of");
   co_return absl::OkStatus();

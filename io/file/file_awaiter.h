@@ -115,9 +115,9 @@ class [[nodiscard("co_await it")]] PathAwaiter final : public FileAwaiter {
 // block, and yields that. It is not called when the task is told to stop before it begins; the
 // await then yields -ECANCELED.
 template <typename Function>
-class [[nodiscard("co_await it")]] CallAwaiter final : public FileAwaiter {
+class [[nodiscard("co_await it")]] FileCallAwaiter final : public FileAwaiter {
  public:
-  explicit CallAwaiter(Function function)
+  explicit FileCallAwaiter(Function function)
       : FileAwaiter(OperationKind::kCall), function_(std::move(function)) {
     Operation::address = this;
     FileOperation::second_address = reinterpret_cast<const void*>(&Call);
@@ -126,7 +126,7 @@ class [[nodiscard("co_await it")]] CallAwaiter final : public FileAwaiter {
   int await_resume() const { return result(); }
 
  private:
-  static int Call(void* self) { return static_cast<CallAwaiter*>(self)->function_(); }
+  static int Call(void* self) { return static_cast<FileCallAwaiter*>(self)->function_(); }
 
   Function function_;
 };

@@ -18,7 +18,7 @@ namespace {
 Task<absl::StatusOr<bool>> CallFlock(io::FileRecord& record, int operation, const char* name) {
   const io::RecordUse use(record);
   const int fd = record.descriptor();
-  const int result = co_await io::CallAwaiter(
+  const int result = co_await io::FileCallAwaiter(
       [fd, operation] { return ::flock(fd, operation | LOCK_NB) == 0 ? 0 : -errno; });
   if (result == -EWOULDBLOCK) co_return false;
   if (result < 0) co_return record.Error(result, name);
@@ -35,7 +35,7 @@ Task<absl::StatusOr<bool>> CallRangeLock(io::FileRecord& record, FileRange range
   lock.l_len = static_cast<off_t>(range.length);
   const io::RecordUse use(record);
   const int fd = record.descriptor();
-  const int result = co_await io::CallAwaiter(
+  const int result = co_await io::FileCallAwaiter(
       [fd, lock] { return ::fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : -errno; });
   if (result == -EAGAIN || result == -EACCES) co_return false;
   if (result < 0) co_return record.Error(result, name);

@@ -114,7 +114,7 @@ Task<absl::Status> SymbolicLinkAt(std::string target, PathAt name) {
 Task<absl::StatusOr<std::string>> ReadLinkAt(PathAt path) {
   PELTON_CO_RETURN_IF_ERROR(CheckPath(path.name));
   std::string target(PATH_MAX, '\0');
-  const int result = co_await CallAwaiter([&path, &target] {
+  const int result = co_await FileCallAwaiter([&path, &target] {
     const ssize_t count =
         ::readlinkat(path.directory, path.name.c_str(), target.data(), target.size());
     return count >= 0 ? static_cast<int>(count) : -errno;

@@ -41,7 +41,7 @@ AsyncGenerator<absl::StatusOr<DirectoryEntry>> ReadOpenDirectory(File& directory
   const int fd = directory.descriptor();
   const auto batch = std::make_unique_for_overwrite<char[]>(kBatchBytes);
   for (bool first = true;; first = false) {
-    const int result = co_await CallAwaiter([fd, first, memory = batch.get()] {
+    const int result = co_await FileCallAwaiter([fd, first, memory = batch.get()] {
       if (first && ::lseek(fd, 0, SEEK_SET) != 0) return -errno;
       const long bytes = ::syscall(SYS_getdents64, fd, memory, kBatchBytes);
       return bytes >= 0 ? static_cast<int>(bytes) : -errno;
