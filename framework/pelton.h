@@ -1,4 +1,5 @@
-// Pelton: services on every core, over io_uring. The one include that a service needs.
+// Pelton: services on every core, over io_uring. The one include that most services need; names
+// (io/names), direct files and other special things have headers of their own.
 //
 //   pelton::Task<absl::Status> Serve(pelton::Shard& shard);       // runs once on every shard
 //   int main(int argc, char** argv) { return pelton::Main(argc, argv, Serve); }
@@ -22,9 +23,29 @@
 #include "framework/shard_semaphore.h"
 #include "framework/sharded.h"
 #include "io/chunk.h"
+#include "io/datagram/udp_socket.h"
+#include "io/descriptor/readiness.h"
+#include "io/file/atomic_file.h"
+#include "io/file/directory.h"
+#include "io/file/file.h"
+#include "io/file/file_input_stream.h"
+#include "io/file/file_output_stream.h"
+#include "io/file/paths.h"
+#include "io/file/read_directory.h"
+#include "io/file/whole_file.h"
+#include "io/process/pipe.h"
+#include "io/process/process.h"
+#include "io/process/run_command.h"
+#include "io/process/signals.h"
+#include "io/process/standard_streams.h"
 #include "io/socket_address.h"
+#include "io/stream/send_file.h"
+#include "io/stream/unix_listener.h"
+#include "io/stream/unix_stream.h"
 #include "io/tcp_listener.h"
 #include "io/tcp_stream.h"
+#include "io/watch/directory_watcher.h"
+#include "io/watch/wall_clock.h"
 #include "sched/async_generator.h"
 #include "sched/backtrace.h"
 #include "sched/deadline.h"

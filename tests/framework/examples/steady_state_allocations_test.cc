@@ -73,8 +73,10 @@ class SteadyStateTest : public ::testing::Test {
   SteadyStateTest()
       : group_(
             1,
-            [](void* address, const SocketAddress& bound, uint32_t) {
-              *static_cast<SocketAddress*>(address) = bound;
+            [](void* address, std::string_view bound, uint32_t) {
+              absl::StatusOr<SocketAddress> parsed = SocketAddress::Parse(bound);
+              PELTON_CHECK(parsed.ok()) << parsed.status();
+              *static_cast<SocketAddress*>(address) = *parsed;
             },
             &address_),
         shard_(group_, ShardId(0), clock_,
