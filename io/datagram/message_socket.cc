@@ -130,8 +130,9 @@ void MessageSocket::OnCompletion(const Completion& completion) {
 
 void MessageSocket::OnChunk(const Completion& completion) {
   PushChunk(completion.chunk, completion.result);
-  // Stop receiving; taking what there is starts it again.
-  if (completion.more && unread_ >= settings_.unread_limit) Reactor::Current()->Cancel(*this);
+  // Stop receiving; taking what there is starts it again. Behind the end there is only the end.
+  const bool enough = ended_ || unread_ >= settings_.unread_limit;
+  if (completion.more && enough) Reactor::Current()->Cancel(*this);
 }
 
 // A multishot receive ends when a message has no payload, too.

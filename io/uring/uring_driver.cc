@@ -169,9 +169,11 @@ void UringDriver::ReceiveBatches(Operation& operation) {
     buffer_ring_->TakeBack();
     result = ReceiveMessageBatch(reactor_, operation, BatchEnd::kWhenShort);
   }
-  if (result == 0) return Prepare(operation);        // a poll
-  if (result > 0) return reactor_.Retry(operation);  // there may be more, in the next turn
-  reactor_.Complete(operation, {.result = result});
+  if (result < 0) return reactor_.Complete(operation, {.result = result});
+  // The entry that a cancellation looks for may be gone already.
+  if (operation.cancel_requested) return reactor_.Complete(operation, {.result = -ECANCELED});
+  // A poll: when there are more, it ends at once, and they come in the next turn.
+  Prepare(operation);
 }
 
 void UringDriver::Prepare(Operation& operation) {

@@ -354,6 +354,7 @@ void CancelTortureTest::Provoke() {
       break;
     case OperationKind::kReceiveMessage:
     case OperationKind::kReceiveMessageChunk:
+    case OperationKind::kReceiveMessages:
       (void)::send(datagrams_.theirs.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       break;
     case OperationKind::kStreamRead:
