@@ -60,7 +60,7 @@ class CommandWatch final : public Operation {
   uint64_t count_ = 0;
 };
 
-absl::StatusOr<CommandResult> CommandAwaiter::await_resume() const {
+absl::StatusOr<RawCommandResult> CommandAwaiter::await_resume() const {
   if (result_.result >= 0) [[likely]]
     return result_;
   const TaskContext& flow = Scheduler::Current()->current_context();
@@ -82,15 +82,16 @@ namespace {
 // What a completion of a cancellation carries in the place of an awaiter.
 constexpr uint64_t kCancellation = 0;
 
-Command SocketCommand(int descriptor, std::string_view peer, int operation) {
-  Command command;
+RawCommand SocketCommand(int descriptor, std::string_view peer, int operation) {
+  RawCommand command;
   command.descriptor = descriptor;
   command.device = peer;
   command.operation = static_cast<uint32_t>(operation);
   return command;
 }
 
-Command OptionCommand(Command command, int level, int option, const void* value, size_t bytes) {
+RawCommand OptionCommand(RawCommand command, int level, int option, const void* value,
+                         size_t bytes) {
   command.argument = uint64_t{static_cast<uint32_t>(option)} << 32 | static_cast<uint32_t>(level);
   command.length = static_cast<uint32_t>(bytes);
   // The value's address stands where the payload begins.
@@ -101,9 +102,9 @@ Command OptionCommand(Command command, int level, int option, const void* value,
 
 }  // namespace
 
-Command NvmeCommand(int descriptor, std::string_view device, const nvme_uring_cmd& request,
-                    uint32_t operation) {
-  Command command;
+RawCommand NvmeCommand(int descriptor, std::string_view device, const nvme_uring_cmd& request,
+                       uint32_t operation) {
+  RawCommand command;
   command.descriptor = descriptor;
   command.device = device;
   command.operation = operation;
@@ -112,22 +113,22 @@ Command NvmeCommand(int descriptor, std::string_view device, const nvme_uring_cm
   return command;
 }
 
-Command SocketUnreadCommand(int descriptor, std::string_view peer) {
+RawCommand SocketUnreadCommand(int descriptor, std::string_view peer) {
   return SocketCommand(descriptor, peer, ::SOCKET_URING_OP_SIOCINQ);
 }
 
-Command SocketUnsentCommand(int descriptor, std::string_view peer) {
+RawCommand SocketUnsentCommand(int descriptor, std::string_view peer) {
   return SocketCommand(descriptor, peer, ::SOCKET_URING_OP_SIOCOUTQ);
 }
 
-Command GetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
-                               std::span<std::byte> value) {
+RawCommand GetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
+                                  std::span<std::byte> value) {
   return OptionCommand(SocketCommand(descriptor, peer, ::SOCKET_URING_OP_GETSOCKOPT), level, option,
                        value.data(), value.size());
 }
 
-Command SetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
-                               std::span<const std::byte> value) {
+RawCommand SetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
+                                  std::span<const std::byte> value) {
   return OptionCommand(SocketCommand(descriptor, peer, ::SOCKET_URING_OP_SETSOCKOPT), level, option,
                        value.data(), value.size());
 }
@@ -173,7 +174,7 @@ void CommandRing::Start(io::CommandAwaiter& command) {
 }
 
 void CommandRing::Prepare(io::CommandAwaiter& command) {
-  const Command& what = command.command_;
+  const RawCommand& what = command.command_;
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   PELTON_CHECK(entry != nullptr);
   constexpr size_t kPayloadOffset = offsetof(io_uring_sqe, addr3);

@@ -3,7 +3,7 @@
 //
 //   PELTON_CO_ASSIGN_OR_RETURN(auto ring, CommandRing::Create({}));
 //   nvme_uring_cmd read = {.opcode = 0x02, .nsid = 1, .addr = address, .data_len = 4096, ...};
-//   PELTON_CO_ASSIGN_OR_RETURN(CommandResult done,
+//   PELTON_CO_ASSIGN_OR_RETURN(RawCommandResult done,
 //                              co_await ring->Submit(NvmeCommand(fd, "/dev/ng0n1", read)));
 //
 // Commands need submission entries of 128 bytes and completions of 32, so they have a ring of their
@@ -42,7 +42,7 @@
 namespace pelton {
 
 // What a device is to do. What the fields mean is the device's to say.
-struct Command {
+struct RawCommand {
   int descriptor = -1;
   std::string_view device;                 // its name in messages; lives until the await returns
   uint32_t operation = 0;                  // which command
@@ -51,25 +51,25 @@ struct Command {
   std::array<std::byte, 80> payload = {};  // of NVMe: an nvme_uring_cmd
 };
 
-struct CommandResult {
+struct RawCommandResult {
   int32_t result;                 // not negative; of NVMe 0, or the status that the device gave
   std::array<uint64_t, 2> extra;  // of NVMe: first the result of the completion entry
 };
 
 // A read, write or other command to a namespace; `operation` is NVME_URING_CMD_IO, or _ADMIN, or
 // their vectored kin.
-Command NvmeCommand(int descriptor, std::string_view device, const nvme_uring_cmd& request,
-                    uint32_t operation = NVME_URING_CMD_IO);
+RawCommand NvmeCommand(int descriptor, std::string_view device, const nvme_uring_cmd& request,
+                       uint32_t operation = NVME_URING_CMD_IO);
 // How many bytes wait in a socket to be read. Result: bytes. Linux 6.5.
-Command SocketUnreadCommand(int descriptor, std::string_view peer);
+RawCommand SocketUnreadCommand(int descriptor, std::string_view peer);
 // How many bytes wait in a socket to be sent. Result: bytes. Linux 6.5.
-Command SocketUnsentCommand(int descriptor, std::string_view peer);
+RawCommand SocketUnsentCommand(int descriptor, std::string_view peer);
 // getsockopt(2); the kernel knows level SOL_SOCKET. Result: bytes of the value. Linux 6.7.
-Command GetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
-                               std::span<std::byte> value);
+RawCommand GetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
+                                  std::span<std::byte> value);
 // setsockopt(2). Linux 6.7.
-Command SetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
-                               std::span<const std::byte> value);
+RawCommand SetSocketOptionCommand(int descriptor, std::string_view peer, int level, int option,
+                                  std::span<const std::byte> value);
 
 namespace io {
 class CommandAwaiter;
@@ -91,10 +91,10 @@ class CommandRing {
   CommandRing(const CommandRing&) = delete;
   CommandRing& operator=(const CommandRing&) = delete;
 
-  // Suspends until the device has answered: absl::StatusOr<CommandResult>. ERRORS: the device's,
+  // Suspends until the device has answered: absl::StatusOr<RawCommandResult>. ERRORS: the device's,
   // naming it (UNIMPLEMENTED for EOPNOTSUPP: it takes no such command, or none by polling), or the
   // stop status, once the device has let go.
-  io::CommandAwaiter Submit(const Command& command);
+  io::CommandAwaiter Submit(const RawCommand& command);
 
   // Commands that have not completed.
   size_t in_flight() const { return submitted_ + waiting_.size(); }
@@ -126,7 +126,7 @@ namespace io {
 // Awaits the answer to a command.
 class [[nodiscard("co_await it")]] CommandAwaiter final : public Suspension {
  public:
-  CommandAwaiter(CommandRing& ring, const Command& command) : ring_(ring), command_(command) {}
+  CommandAwaiter(CommandRing& ring, const RawCommand& command) : ring_(ring), command_(command) {}
 
   bool await_ready() const noexcept { return false; }
   template <PeltonPromise Promise>
@@ -135,7 +135,7 @@ class [[nodiscard("co_await it")]] CommandAwaiter final : public Suspension {
     Suspend(task.promise());
     ring_.Start(*this);
   }
-  absl::StatusOr<CommandResult> await_resume() const;
+  absl::StatusOr<RawCommandResult> await_resume() const;
 
   void Interrupt() override { ring_.Cancel(*this); }
   void Describe(std::ostream& out) const override;
@@ -143,19 +143,21 @@ class [[nodiscard("co_await it")]] CommandAwaiter final : public Suspension {
  private:
   friend class ::pelton::CommandRing;
 
-  void Finish(const CommandResult& result) {
+  void Finish(const RawCommandResult& result) {
     result_ = result;
     Resume();
   }
 
   CommandRing& ring_;
-  const Command command_;
-  CommandResult result_ = {.result = -125, .extra = {}};  // ECANCELED: it was not started
+  const RawCommand command_;
+  RawCommandResult result_ = {.result = -125, .extra = {}};  // ECANCELED: it was not started
 };
 
 }  // namespace io
 
-inline io::CommandAwaiter CommandRing::Submit(const Command& command) { return {*this, command}; }
+inline io::CommandAwaiter CommandRing::Submit(const RawCommand& command) {
+  return {*this, command};
+}
 
 }  // namespace pelton
 

@@ -43,11 +43,11 @@ class CommandRingTest : public DriverTest {
   }
 
   // Submits a command and waits for its answer.
-  absl::StatusOr<CommandResult> Do(const Command& command) {
-    absl::StatusOr<CommandResult> result = absl::InternalError("it was not run");
+  absl::StatusOr<RawCommandResult> Do(const RawCommand& command) {
+    absl::StatusOr<RawCommandResult> result = absl::InternalError("it was not run");
     const absl::Status status =
-        harness().Run([](CommandRing& ring, const Command& command,
-                         absl::StatusOr<CommandResult>& result) -> Task<absl::Status> {
+        harness().Run([](CommandRing& ring, const RawCommand& command,
+                         absl::StatusOr<RawCommandResult>& result) -> Task<absl::Status> {
           result = co_await ring.Submit(command);
           co_return absl::OkStatus();
         }(*ring_, command, result));
@@ -70,10 +70,10 @@ TEST_F(CommandRingTest, ASocketTellsHowMuchIsUnreadAndUnsent) {
   if (!SocketsTakeCommands()) GTEST_SKIP() << "needs Linux 6.5";
   SocketPair pair = TcpPair();
   SendAll(pair.theirs.get(), "hello");
-  const absl::StatusOr<CommandResult> unread = Do(SocketUnreadCommand(pair.ours.get(), "peer"));
+  const absl::StatusOr<RawCommandResult> unread = Do(SocketUnreadCommand(pair.ours.get(), "peer"));
   ASSERT_TRUE(unread.ok()) << unread.status();
   EXPECT_EQ(unread->result, 5);
-  const absl::StatusOr<CommandResult> unsent = Do(SocketUnsentCommand(pair.ours.get(), "peer"));
+  const absl::StatusOr<RawCommandResult> unsent = Do(SocketUnsentCommand(pair.ours.get(), "peer"));
   ASSERT_TRUE(unsent.ok()) << unsent.status();
   EXPECT_EQ(unsent->result, 0);
   EXPECT_EQ(ring_->in_flight(), 0u);
@@ -82,12 +82,12 @@ TEST_F(CommandRingTest, ASocketTellsHowMuchIsUnreadAndUnsent) {
 TEST_F(CommandRingTest, SocketOptionsAreSetAndRead) {
   SocketPair pair = TcpPair();
   int wanted = 1;
-  const absl::StatusOr<CommandResult> set = Do(
+  const absl::StatusOr<RawCommandResult> set = Do(
       SetSocketOptionCommand(pair.ours.get(), "peer", SOL_SOCKET, SO_KEEPALIVE, BytesOf(wanted)));
   if (absl::IsUnimplemented(set.status())) GTEST_SKIP() << "needs Linux 6.7: " << set.status();
   ASSERT_TRUE(set.ok()) << set.status();
   int value = 0;
-  const absl::StatusOr<CommandResult> got =
+  const absl::StatusOr<RawCommandResult> got =
       Do(GetSocketOptionCommand(pair.ours.get(), "peer", SOL_SOCKET, SO_KEEPALIVE, BytesOf(value)));
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->result, static_cast<int>(sizeof(value)));
@@ -107,7 +107,7 @@ TEST_F(CommandRingTest, ADeviceThatDoesNotKnowACommandIsNamed) {
   EXPECT_NE(status.ToString().find("command 0xc0484e80"), std::string::npos) << status;
 
   SocketPair pair = TcpPair();
-  Command unknown = SocketUnreadCommand(pair.ours.get(), "the peer");
+  RawCommand unknown = SocketUnreadCommand(pair.ours.get(), "the peer");
   unknown.operation = 4711;
   const absl::Status refused = Do(unknown).status();
   EXPECT_EQ(GetErrno(refused), EOPNOTSUPP) << refused;
@@ -131,7 +131,7 @@ TEST_F(CommandRingTest, MoreCommandsThanEntriesAllComeToAnEnd) {
         for (int i = 0; i < 100; ++i) {
           scope.Spawn(
               [](CommandRing& ring, int fd, int& answers) -> Task<absl::Status> {
-                PELTON_CO_ASSIGN_OR_RETURN(const CommandResult done,
+                PELTON_CO_ASSIGN_OR_RETURN(const RawCommandResult done,
                                            co_await ring.Submit(SocketUnreadCommand(fd, "peer")));
                 EXPECT_EQ(done.result, 3);
                 ++answers;
@@ -156,7 +156,7 @@ TEST_F(CommandRingTest, ATaskThatWasCancelledStartsNothingAndOneThatWaitsEnds) {
         for (int i = 0; i < 20; ++i) {
           scope.Spawn(
               [](CommandRing& ring, int fd, int& ended) -> Task<absl::Status> {
-                const absl::StatusOr<CommandResult> done =
+                const absl::StatusOr<RawCommandResult> done =
                     co_await ring.Submit(SocketUnreadCommand(fd, "peer"));
                 if (absl::IsCancelled(done.status()) || done.ok()) ++ended;
                 co_return absl::OkStatus();
