@@ -5,6 +5,8 @@
 #ifndef PELTON_IO_STREAM_CONNECT_AWAITER_H_
 #define PELTON_IO_STREAM_CONNECT_AWAITER_H_
 
+#include <sys/socket.h>
+
 #include <ostream>
 
 #include "io/await_operation.h"
