@@ -28,6 +28,7 @@ io::PathAt Directory::At(std::string path) const {
 
 Task<absl::StatusOr<Directory::Place>> Directory::Find(std::string path) {
   // The kernel ignores slashes at the end of a directory's name.
+  // pelton: bounded: by the length of a path
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const size_t slash = path.rfind('/');
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);

@@ -114,19 +114,17 @@ int TryBufferRing(Ring& ring, uint16_t flags, bool ask_status) {
 }
 
 // Registers a page, and clones the registration to a second ring.
-int TryRegisteredBuffers(Ring& ring, bool clone) {
+int TryClonedBuffers(Ring& ring) {
   void* memory = std::aligned_alloc(kPage, kPage);
   if (memory == nullptr) return -ENOMEM;
   const iovec vector = {.iov_base = memory, .iov_len = kPage};
   int result = ::io_uring_register_buffers(&ring.raw(), &vector, 1);
   if (result == 0) {
-    if (clone) {
-      const absl::StatusOr<std::unique_ptr<Ring>> other = Ring::Create(kEntries);
-      abi::CloneBuffers request = {};
-      request.source_descriptor = static_cast<uint32_t>(ring.descriptor());
-      result =
-          other.ok() ? (*other)->Register(::IORING_REGISTER_CLONE_BUFFERS, &request, 1) : -ENOMEM;
-    }
+    const absl::StatusOr<std::unique_ptr<Ring>> other = Ring::Create(kEntries);
+    abi::CloneBuffers request = {};
+    request.source_descriptor = static_cast<uint32_t>(ring.descriptor());
+    result =
+        other.ok() ? (*other)->Register(::IORING_REGISTER_CLONE_BUFFERS, &request, 1) : -ENOMEM;
     ::io_uring_unregister_buffers(&ring.raw());
   }
   std::free(memory);
@@ -261,10 +259,7 @@ void TrySetups(Attempts& attempts) {
 }
 
 void TryRegistrations(Ring& ring, Attempts& attempts) {
-  attempts.Note("registered_buffers", "files that are read and written directly",
-                TryRegisteredBuffers(ring, /*clone=*/false));
-  attempts.Note("cloned_buffers", "not used: each shard has its own",
-                TryRegisteredBuffers(ring, /*clone=*/true));
+  attempts.Note("cloned_buffers", "not used: each shard has its own", TryClonedBuffers(ring));
   attempts.Note("buffer_ring_status", "not used: the driver counts itself",
                 TryBufferRing(ring, 0, /*ask_status=*/true));
   attempts.Note("incremental_buffers", "not used: within 1 % of chunks, which are given back whole",

@@ -26,6 +26,13 @@ constexpr Exclusion kExclusions[] = {
      "cut to pieces, a thousand unread messages are more chunks than a shard has"},
     {"*TcpCancelTest.ADrainDoesNotHideBytesThatHaveArrived/*",
      "two bytes have to be received at once"},
+    {"DriverFileTest.WhatMayGoToAKernelThreadIsCounted", "counts what one Submit() has begun"},
+    {"DirectFileTest.ManyTransfersAtOnceDoNotMixUp", "counts requests: short ones are asked again"},
+    {"FileInputStreamTest.ReadsAheadWithinItsBuffersAndNoFurther", "counts reads"},
+    {"FileTest.TransfersVectors", "a vector has to be read at once"},
+    {"*StreamTransferTest.ALargeWriteMayBeChangedAfterItReturnsAndThePeerGetsTheOldBytes/*",
+     "counts sends"},
+    {"*UnixStreamTest.DescriptorsTravelWithBytes/*", "a message has to be received at once"},
 };
 
 // The test that runs, for whoever wants to know why the process died.
