@@ -82,13 +82,13 @@ class Reactor {
     uint64_t starved = 0;             // receives that had to wait for a free chunk
     uint64_t connections_opened = 0;  // connections accepted or made
     uint64_t connections_closed = 0;
-    uint64_t accept_pauses = 0;   // times that accepting paused for want of descriptors
+    uint64_t accept_pauses = 0;            // times that accepting paused for want of descriptors
     uint64_t connections_handed_over = 0;  // accepted here and given to a less loaded shard
     uint64_t zero_copy_sends = 0;          // sends from the writer's memory
     uint64_t zero_copy_copied = 0;         // of them, those that the kernel copied after all
     uint64_t zero_copy_copied_in_a_row = 0;
     uint64_t zero_copy_declined = 0;  // large sends that were copied because others had been
-    uint64_t blocking_calls = 0;  // operations that were given to the blocking pool
+    uint64_t blocking_calls = 0;      // operations that were given to the blocking pool
     // Operations of kinds that io_uring gives to a kernel thread when they would block, and how many
     // of them are in flight.
     uint64_t kernel_worker_operations = 0;

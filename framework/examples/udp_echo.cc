@@ -34,6 +34,7 @@ pelton::Task<absl::Status> Serve(pelton::Shard&) {
           absl::IsUnavailable(count.status()) && pelton::GetErrno(count.status()) == 0;
       co_return drained ? absl::OkStatus() : count.status();
     }
+    // pelton: bounded: a batch
     for (size_t i = 0; i < *count; ++i) replies[i] = pelton::ReplyTo(queries[i]);
     for (size_t sent = 0; sent < *count;) {
       const absl::StatusOr<size_t> now =

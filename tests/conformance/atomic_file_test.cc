@@ -20,6 +20,7 @@ TEST_F(AtomicFileTest, TheNameLeadsToTheOldBytesUntilTheCommit) {
   Run([&]() -> Task<absl::Status> {
     PELTON_CO_ASSIGN_OR_RETURN(AtomicFile file, co_await AtomicFile::Create(Path("f")));
     PELTON_CO_RETURN_IF_ERROR(co_await file.file().WriteAll("new", 0));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(Contents(Path("f")), "old");
     EXPECT_TRUE(file.valid());
     PELTON_CO_RETURN_IF_ERROR(co_await file.Commit());
@@ -35,6 +36,7 @@ TEST_F(AtomicFileTest, OneThatIsNotCommittedLeavesNothing) {
   Run([&]() -> Task<absl::Status> {
     PELTON_CO_ASSIGN_OR_RETURN(AtomicFile file, co_await AtomicFile::Create(Path("f")));
     PELTON_CO_RETURN_IF_ERROR(co_await file.file().WriteAll("new", 0));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(CountNames(directory()), 2u);
     co_return absl::OkStatus();
   });
@@ -48,14 +50,19 @@ TEST_F(AtomicFileTest, KeepsPermissionsOrSetsThem) {
       return static_cast<unsigned>(std::filesystem::status(Path("f")).permissions());
     };
     PELTON_CO_RETURN_IF_ERROR(co_await ReplaceFile(Path("f"), "1"));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(permissions() & 0600u, 0600u);
     std::filesystem::permissions(Path("f"), std::filesystem::perms(0604));
     PELTON_CO_RETURN_IF_ERROR(co_await ReplaceFile(Path("f"), "2"));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(permissions(), 0604u);
     PELTON_CO_RETURN_IF_ERROR(co_await ReplaceFile(Path("f"), "3", {.permissions = 0400}));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(permissions(), 0400u);
     PELTON_CO_RETURN_IF_ERROR(co_await ReplaceFile(Path("f"), "4", {.durable = false}));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(Contents(Path("f")), "4");
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(permissions(), 0400u);
     co_return absl::OkStatus();
   });
@@ -71,6 +78,7 @@ TEST_F(AtomicFileTest, OfManyAtOnceOneWinsWholly) {
       });
     }
     PELTON_CO_RETURN_IF_ERROR(co_await writers.Join());
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     const std::string bytes = Contents(Path("f"));
     EXPECT_TRUE(bytes == std::string(100'000, bytes[0]));
     co_return absl::OkStatus();
@@ -96,6 +104,7 @@ TEST_F(AtomicFileTest, ACancellationAtAnyTimeLeavesTheFileWholeAndNothingElse) {
       for (uint64_t turns = random.Below(40); turns > 0; --turns) co_await FileTestTurn();
       if (round % 10 != 0) scope.Cancel();
       PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());
+      // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
       const std::string found = Contents(Path("f"));
       EXPECT_TRUE(found == bytes[0] || found == bytes[1]) << "torn, in round " << round;
     }
@@ -110,6 +119,7 @@ TEST_F(AtomicFileTest, TheDirectoryMayBeRenamedMeanwhile) {
   Run([&]() -> Task<absl::Status> {
     PELTON_CO_ASSIGN_OR_RETURN(AtomicFile file, co_await AtomicFile::Create(Path("d/f")));
     PELTON_CO_ASSIGN_OR_RETURN(AtomicFile other, co_await AtomicFile::Create(Path("d/g")));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     std::filesystem::rename(Path("d"), Path("e"));
     PELTON_CO_RETURN_IF_ERROR(co_await file.file().WriteAll("new", 0));
     co_return co_await file.Commit();
@@ -130,6 +140,7 @@ TEST_F(AtomicFileTest, ErrorsNameThePathAndLeaveNothing) {
     EXPECT_EQ(nowhere.message(), "open " + Path("no") + ": No such file or directory (ENOENT)");
     const std::string longest(255, 'n');
     PELTON_CO_RETURN_IF_ERROR(co_await ReplaceFile(Path(longest), "x"));
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_EQ(Contents(Path(longest)), "x");
     const absl::Status too_long = co_await ReplaceFile(Path(longest + "n"), "x");
     EXPECT_EQ(GetErrno(too_long), ENAMETOOLONG) << too_long;

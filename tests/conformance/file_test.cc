@@ -193,6 +193,7 @@ TEST_F(FileTest, OptionsThatContradictEachOtherAreRefused) {
 
 TEST_F(FileTest, APathWithAZeroByteIsRefused) {
   Run([&]() -> Task<absl::Status> {
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     SetContents(Path("f"), "");
     const absl::Status refused =
         (co_await File::Open(Path("f") + std::string("\0.txt", 5))).status();

@@ -228,6 +228,7 @@ TEST_F(ResolverFailureTest, MayBeDestroyedWhileTasksWait) {
       Resolver::Options options = Options();
       if (over_tcp) {
         options.resolv_conf = ::testing::TempDir() + "/use-vc";
+        // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
         Write(options.resolv_conf, "options use-vc\n");
       }
       std::optional<Resolver> resolver(options);
@@ -289,6 +290,7 @@ TEST_F(ResolverFailureTest, QuestionsGoToTheNewServersWhenTheyChange) {
     options.servers.clear();
     options.resolv_conf = ::testing::TempDir() + "/moving-resolv.conf";
     options.reload_interval = absl::ZeroDuration();
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     Write(options.resolv_conf, "options ndots:1\n");
     Resolver resolver(
         options,
@@ -304,6 +306,7 @@ TEST_F(ResolverFailureTest, QuestionsGoToTheNewServersWhenTheyChange) {
     scope.Spawn(AskInto(resolver, "host.test", &outcome));
     while (silent.held() == 0) co_await NextTurn();
     servers = {server().address()};
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     Write(options.resolv_conf, "options ndots:2 timeout:4\n");
     PELTON_CO_ASSIGN_OR_RETURN(ResolvedAddresses addresses, co_await Ask(resolver, "host.test"));
     PELTON_CO_RETURN_IF_ERROR(co_await scope.Join());

@@ -81,6 +81,7 @@ TEST_F(SignalsTest, SignalsComeInTheirOrderAndFromAnyThread) {
     std::thread sender([] {
       for (int i = 0; i < kRounds; ++i) PELTON_CHECK(::raise(i % 2 == 0 ? SIGUSR1 : SIGUSR2) == 0);
     });
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     sender.join();
     for (int i = 0; i < kRounds; ++i) {
       PELTON_CO_ASSIGN_OR_RETURN(const SignalEvent event, co_await signals.Next());
@@ -109,6 +110,7 @@ TEST_F(SignalsTest, EqualSignalsThatWaitAreToldOnce) {
 TEST_F(SignalsTest, AFloodThatNobodyTakesBlocksNobody) {
   Run([]() -> Task<absl::Status> {
     PELTON_CO_ASSIGN_OR_RETURN(Signals signals, Signals::Open({SIGUSR1}));
+    // pelton: bounded: what a test makes
     for (int i = 0; i < 20'000; ++i) PELTON_CHECK(::raise(SIGUSR1) == 0);
     int told = 0;
     for (;; ++told) {

@@ -42,6 +42,7 @@ Task<absl::StatusOr<std::vector<std::string>>> ReceiveParts(UdpSocket& socket, s
   std::array<Datagram, 16> datagrams;
   while (parts.size() < count) {
     PELTON_CO_ASSIGN_OR_RETURN(const size_t received, co_await socket.ReceiveMany(datagrams));
+    // pelton: bounded: what a test makes
     for (size_t i = 0; i < received; ++i) {
       for (const std::string_view part : datagrams[i].parts()) parts.emplace_back(part);
     }
@@ -83,6 +84,7 @@ TEST_P(UdpSocketLoadTest, DatagramsThatTheKernelJoinedComeApartAgain) {
     while (together.size() < text.size()) {
       PELTON_CO_ASSIGN_OR_RETURN(Datagram datagram, co_await server.Receive());
       EXPECT_EQ(datagram.sender(), client.address());
+      // pelton: bounded: what a test makes
       for (const std::string_view part : datagram.parts()) {
         EXPECT_LE(part.size(), 1000u);
         together += part;
@@ -260,6 +262,7 @@ TEST_P(UdpSocketLoadTest, EchoingAllocatesNothing) {
       PELTON_CO_ASSIGN_OR_RETURN(size_t sent, co_await client.SendMany(queries));
       for (size_t echoed = 0; echoed < sent;) {
         PELTON_CO_ASSIGN_OR_RETURN(const size_t count, co_await server.ReceiveMany(datagrams));
+        // pelton: bounded: what a test makes
         for (size_t i = 0; i < count; ++i) replies[i] = ReplyTo(datagrams[i]);
         PELTON_CO_ASSIGN_OR_RETURN(const size_t back,
                                    co_await server.SendMany({replies.data(), count}));

@@ -106,7 +106,10 @@ TEST_P(UnixMessageSocketTest, DescriptorsArriveAndNoneLeaks) {
     {
       PELTON_CO_ASSIGN_OR_RETURN(auto pair, UnixMessageSocket::Pair({.most_descriptors = 2}));
       std::vector<OwnedDescriptor> files(5);
+      // pelton: bounded: what a test makes
+      // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
       for (OwnedDescriptor& file : files) file = OpenNull();
+      // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
       next_free = OpenNull().get();
       const std::span<const OwnedDescriptor> all(files);
       PELTON_CO_RETURN_IF_ERROR(co_await pair.first.Send("two", all.first(2)));
@@ -116,6 +119,7 @@ TEST_P(UnixMessageSocketTest, DescriptorsArriveAndNoneLeaks) {
         PELTON_CO_ASSIGN_OR_RETURN(LocalMessage two, co_await pair.second.Receive());
         EXPECT_EQ(two.descriptors().size(), 2u);
         EXPECT_FALSE(two.descriptors_lost());
+        // pelton: bounded: what a test makes
         for (const OwnedDescriptor& descriptor : two.descriptors()) {
           EXPECT_EQ(::fcntl(descriptor.get(), F_GETFD), FD_CLOEXEC);
         }
@@ -128,6 +132,7 @@ TEST_P(UnixMessageSocketTest, DescriptorsArriveAndNoneLeaks) {
     }
     co_await LetOthersRun(30);
     // All is closed again: the pair's and the files', too.
+    // NOLINTNEXTLINE(pelton-blocking-call): a test stalls nobody but itself.
     EXPECT_LT(OpenNull().get(), next_free);
     co_return absl::OkStatus();
   });
@@ -176,6 +181,7 @@ TEST_P(UnixMessageSocketTest, AFullQueueIsAnErrorOfSendingToAName) {
     PELTON_CO_ASSIGN_OR_RETURN(const UnixAddress address, server.local_address());
     size_t sent = 0;
     absl::Status status;
+    // pelton: bounded: what a test makes
     while (sent < 100'000 && (status = client.TrySendTo("x", address)).ok()) ++sent;
     EXPECT_EQ(GetErrno(status), EAGAIN) << status;
     for (size_t i = 0; i < sent; ++i) {

@@ -67,7 +67,8 @@ TEST(ListenerRegistryTest, EveryShardGetsThePortOfTheFirst) {
   Announced announced;
   ListenerRegistry registry(3, &Announced::Record, &announced);
   const auto bind = [&](uint32_t shard) {
-    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
+    return sockets.Add(
+        registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
   };
   const SocketAddress first = bind(2);
   EXPECT_EQ(bind(0), first);
@@ -81,7 +82,8 @@ TEST(ListenerRegistryTest, TheSecondListenerOnOneTextIsAnother) {
   Announced announced;
   ListenerRegistry registry(2, &Announced::Record, &announced);
   const auto bind = [&](uint32_t shard) {
-    return sockets.Add(registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
+    return sockets.Add(
+        registry.Bind("127.0.0.1:0", kAnyPort, kOptions, true, true, ShardId(shard)));
   };
   const SocketAddress first = bind(0);
   const SocketAddress second = bind(0);

@@ -73,6 +73,7 @@ Task<absl::Status> Worker(DirectFile& file, Load load, Progress& progress) {
 Task<absl::StatusOr<double>> Measure(DirectFile& file, Load load, Progress& progress) {
   const Timestamp begin = Now();
   TaskScope workers;
+  // pelton: bounded: the depth
   for (int i = 0; i < load.depth; ++i) workers.Spawn(Worker(file, load, progress));
   PELTON_CO_RETURN_IF_ERROR(co_await workers.Join());
   // Until the disk has it, a write is not done.

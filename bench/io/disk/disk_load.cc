@@ -94,6 +94,7 @@ Task<absl::Status> WriteInBackground(std::string path, Measure& measure) {
   PELTON_CO_ASSIGN_OR_RETURN(DirectFile file, co_await DirectFile::Open(path, {.write = true}));
   TaskScope writers;
   const uint32_t depth = absl::GetFlag(FLAGS_writer_depth);
+  // pelton: bounded: as many as the flags say
   for (uint32_t i = 0; i < depth; ++i) {
     writers.Spawn(WriteBulk(file, uint64_t{i} * 16, measure));
   }
@@ -107,6 +108,7 @@ Task<absl::Status> ReadForAWhile(Measure& measure) {
   const Timestamp end = begin + absl::GetFlag(FLAGS_seconds);
   TaskScope readers;
   const uint32_t depth = absl::GetFlag(FLAGS_depth);
+  // pelton: bounded: as many as the flags say
   for (uint32_t i = 0; i < depth; ++i) {
     readers.Spawn(Read(file, size / absl::GetFlag(FLAGS_block), end, measure));
   }
@@ -147,6 +149,7 @@ Task<absl::Status> WriteSequentially() {
   const uint64_t blocks = absl::GetFlag(FLAGS_bytes) / absl::GetFlag(FLAGS_block);
   const uint32_t depth = absl::GetFlag(FLAGS_depth);
   TaskScope writers;
+  // pelton: bounded: as many as the flags say
   for (uint32_t i = 0; i < depth; ++i) writers.Spawn(WriteBlocks(file, i, depth, blocks));
   PELTON_CO_RETURN_IF_ERROR(co_await writers.Join());
   PELTON_CO_RETURN_IF_ERROR(co_await file.Sync());

@@ -88,6 +88,7 @@ Task<absl::Status> Loop(FakeDisk& disk, IoDirection direction, uint64_t bytes, T
 Task<absl::Status> Load(FakeDisk& disk, IoDirection direction, uint64_t bytes, int depth,
                         Timestamp end, uint64_t& count) {
   TaskScope loops;
+  // pelton: bounded: what a test makes
   for (int i = 0; i < depth; ++i) loops.Spawn(Loop(disk, direction, bytes, end, count));
   co_return co_await loops.Join();
 }
