@@ -47,7 +47,7 @@ absl::Status UdpCore::SendError(int error_number, const OutgoingDatagram& datagr
     return flow.StopStatus();
   }
   const SocketAddress& to = datagram.destination.port() != 0 ? datagram.destination : peer_;
-  const absl::Status status =
+  absl::Status status =
       ErrnoToStatus(error_number, "send to",
                     absl::StrCat(to.ToString(), ", ", datagram.payload.size(), " bytes"));
   if (error_number != EMSGSIZE) return status;

@@ -90,7 +90,7 @@ absl::Status OperationError(int error_number, std::string_view operation,
 }
 
 absl::Status SendError(int descriptor, int error_number, const UnixAddress& to, size_t bytes) {
-  const absl::Status status =
+  absl::Status status =
       OperationError(error_number, absl::StrCat("send of ", bytes, " bytes to"), to);
   if (error_number != EMSGSIZE) return status;
   int buffer = 0;

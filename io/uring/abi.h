@@ -50,6 +50,7 @@
 
 namespace pelton::io::abi_supplement {
 
+// NOLINTBEGIN(readability-identifier-naming): the kernel's names.
 inline constexpr int IORING_OP_READ_MULTISHOT = 49;     // Linux 6.7
 inline constexpr int IORING_OP_WAITID = 50;             // Linux 6.7
 inline constexpr int IORING_OP_FUTEX_WAIT = 51;         // Linux 6.7
@@ -77,6 +78,7 @@ inline constexpr int SOCKET_URING_OP_SIOCINQ = 0;     // Linux 6.5
 inline constexpr int SOCKET_URING_OP_SIOCOUTQ = 1;    // Linux 6.5
 inline constexpr int SOCKET_URING_OP_GETSOCKOPT = 2;  // Linux 6.7
 inline constexpr int SOCKET_URING_OP_SETSOCKOPT = 3;  // Linux 6.7
+// NOLINTEND(readability-identifier-naming)
 
 }  // namespace pelton::io::abi_supplement
 

@@ -18,4 +18,9 @@ extern "C" const char* __tsan_default_suppressions() {
   return "race:synchronization_internal::Waiter\n"
          "race:base_internal::LowLevelAlloc\n";
 }
+
+// A child process begins with the memory of its parent (CLONE_VM), where ThreadSanitizer notes that
+// it was forked, and then refuses the parent another thread.
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
