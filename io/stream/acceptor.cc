@@ -49,7 +49,7 @@ Acceptor::Acceptor(Socket socket)
     : Operation(OperationKind::kAccept),
       name_(std::move(socket.name)),
       place_(socket.place),
-      file_(std::move(socket.file)) {
+      file_(socket.file) {
   Operation::descriptor = socket.descriptor;
   Operation::multishot = true;
   if (place_.listener == nullptr) return;

@@ -188,7 +188,7 @@ void StreamConnection::Disconnect() {
   sockaddr nowhere = {};
   nowhere.sa_family = AF_UNSPEC;
   // When it fails there is no connection any more.
-  (void)::connect(descriptor(), &nowhere, sizeof(nowhere));
+  [[maybe_unused]] const int result = ::connect(descriptor(), &nowhere, sizeof(nowhere));
 }
 
 absl::Status StreamConnection::Error(int error_number, std::string_view operation) const {
