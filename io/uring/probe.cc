@@ -221,7 +221,7 @@ class Findings {
   // Writes down what came of an attempt. Returns whether it worked.
   bool Note(bool UringCapabilities::* member, WhyNot why_not) {
     const bool works = why_not.empty();
-    probe_.NoteMissing(member, std::move(why_not));
+    probe_.NoteMissing(member, why_not);
     probe_.found.*member = works;
     return works;
   }
@@ -293,10 +293,10 @@ void ReadOperations(Ring& ring, Findings& findings) {
 
 }  // namespace
 
-void UringProbe::NoteMissing(bool UringCapabilities::* member, std::string reason) {
+void UringProbe::NoteMissing(bool UringCapabilities::* member, const std::string& reason) {
   found.*member = false;
   for (size_t i = 0; i < why_not.size(); ++i) {
-    if (AllCapabilities()[i].member == member) why_not[i] = std::move(reason);
+    if (AllCapabilities()[i].member == member) why_not[i] = reason;
   }
 }
 

@@ -18,7 +18,7 @@ struct UringProbe {
   // Why each that was not found is not there, in the order of AllCapabilities(); empty where it is.
   std::vector<std::string> why_not;
 
-  void NoteMissing(bool UringCapabilities::* member, std::string reason);
+  void NoteMissing(bool UringCapabilities::* member, const std::string& reason);
 };
 
 // Tries each capability on `ring`, which must be unused, with sockets that nobody else sees. COST:

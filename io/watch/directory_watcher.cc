@@ -134,7 +134,7 @@ absl::StatusOr<DirectoryWatcher> DirectoryWatcher::Create() {
   const int descriptor = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (descriptor >= 0) return DirectoryWatcher(std::make_unique<State>(descriptor));
   const int error = errno;
-  const absl::Status status = ErrnoToStatus(error, "make a watcher of directories");
+  absl::Status status = ErrnoToStatus(error, "make a watcher of directories");
   // The same errno means two limits: that of watchers if another descriptor can be had.
   const int other = error == EMFILE ? ::open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
   if (other < 0) return status;
