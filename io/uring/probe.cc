@@ -219,7 +219,7 @@ class Findings {
   }
 
   // Writes down what came of an attempt. Returns whether it worked.
-  bool Note(bool UringCapabilities::* member, WhyNot why_not) {
+  bool Note(bool UringCapabilities::* member, const WhyNot& why_not) {
     const bool works = why_not.empty();
     probe_.NoteMissing(member, why_not);
     probe_.found.*member = works;
