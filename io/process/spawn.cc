@@ -20,6 +20,10 @@
 #include "framework/base/check.h"
 #include "framework/base/status.h"
 
+// The name under which ThreadSanitizer does not intercept clone(2): it takes the child, which lives in
+// the same memory, for a fork.
+extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
+
 namespace pelton::io {
 namespace {
 
@@ -319,9 +323,9 @@ int SpawnRequest::Clone() {
   const KernelSignalSet all = ~KernelSignalSet{0};
   KernelSignalSet previous = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &previous, kSignalSetBytes);
-  const int pid = ::clone(&ChildMain::Run, static_cast<char*>(stack) + kStackBytes,
-                          CLONE_VM | CLONE_VFORK | kCloneProcessDescriptor | SIGCHLD, this,
-                          &process_descriptor_);
+  const int pid = ::__clone(&ChildMain::Run, static_cast<char*>(stack) + kStackBytes,
+                            CLONE_VM | CLONE_VFORK | kCloneProcessDescriptor | SIGCHLD, this,
+                            &process_descriptor_);
   const int clone_error = errno;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &previous, nullptr, kSignalSetBytes);
   ::munmap(stack, kStackBytes);
