@@ -22,6 +22,7 @@
 
 // The name under which ThreadSanitizer does not intercept clone(2): it takes the child, which lives in
 // the same memory, for a fork.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the C library's.
 extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
 
 namespace pelton::io {
