@@ -20,6 +20,15 @@
 #include "io/uring/prepare.h"
 #include "io/uring/probe.h"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PELTON_TSAN 1
+#endif
+#endif
+#ifdef PELTON_TSAN
+#include <sanitizer/linux_syscall_hooks.h>
+#endif
+
 namespace pelton::io {
 
 static_assert(Driver<UringDriver>);
@@ -64,6 +73,14 @@ int ReceiveNow(const Operation& operation, char* chunk) {
   return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
+// ThreadSanitizer sees no closes but those by close(2), and would take the next use of the number,
+// on another thread, for a race with the last.
+void TellSanitizerOfClose([[maybe_unused]] int descriptor) {
+#ifdef PELTON_TSAN
+  __sanitizer_syscall_pre_close(descriptor);
+#endif
+}
+
 // Whether a disk may have to do it.
 bool IsTransfer(OperationKind kind) {
   return kind >= OperationKind::kRead && kind <= OperationKind::kWriteVector;
@@ -104,6 +121,7 @@ void UringDriver::PrepareClose(Operation& operation) {
     ::io_uring_prep_close_direct(entry, static_cast<unsigned>(operation.descriptor));
     entry->user_data = kIgnored;
   }
+  TellSanitizerOfClose(operation.descriptor);
   io_uring_sqe* entry = NextEntry();
   ::io_uring_prep_close(entry, operation.descriptor);
   entry->user_data = reinterpret_cast<uintptr_t>(&operation);
