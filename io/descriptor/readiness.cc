@@ -1,7 +1,7 @@
 #include "io/descriptor/readiness.h"
 
 #include "absl/strings/str_cat.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 
 namespace pelton {
 namespace io {

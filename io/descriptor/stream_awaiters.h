@@ -21,7 +21,7 @@
 #include "absl/status/statusor.h"
 #include "framework/base/check.h"
 #include "io/await_operation.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 
 namespace pelton::io {
 
@@ -32,7 +32,7 @@ class StreamAwaiter : protected OperationAwaiter {
 
  protected:
   // `transfer` is kStreamRead or kStreamWrite.
-  StreamAwaiter(OwnedDescriptor& stream, OperationKind transfer)
+  StreamAwaiter(DescriptorRecord& stream, OperationKind transfer)
       : OperationAwaiter(transfer), stream_(stream), transfer_(transfer) {
     Operation::descriptor = stream.descriptor();
   }
@@ -48,7 +48,7 @@ class StreamAwaiter : protected OperationAwaiter {
     Resume();
   }
 
-  OwnedDescriptor& stream_;
+  DescriptorRecord& stream_;
 
  private:
   void StartTransfer();
@@ -62,7 +62,7 @@ class StreamAwaiter : protected OperationAwaiter {
 class [[nodiscard("co_await it")]] StreamReadAwaiter final : private StreamAwaiter {
  public:
   // REQUIRES: `target` is not empty.
-  StreamReadAwaiter(OwnedDescriptor& source, std::span<char> target)
+  StreamReadAwaiter(DescriptorRecord& source, std::span<char> target)
       : StreamAwaiter(source, OperationKind::kStreamRead), target_(target) {
     PELTON_CHECK(!target.empty()) << "reading " << source.name() << " needs room for a byte";
   }
@@ -86,7 +86,7 @@ class [[nodiscard("co_await it")]] StreamReadAwaiter final : private StreamAwait
 // Awaits that all bytes are written: absl::Status.
 class [[nodiscard("co_await it")]] StreamWriteAwaiter final : private StreamAwaiter {
  public:
-  StreamWriteAwaiter(OwnedDescriptor& target, std::string_view bytes)
+  StreamWriteAwaiter(DescriptorRecord& target, std::string_view bytes)
       : StreamAwaiter(target, OperationKind::kStreamWrite), rest_(bytes) {}
 
   bool await_ready() const noexcept { return rest_.empty() && !Scheduler::Current()->Due(); }

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kReadBytes = size_t{16} << 10;
 
 io::DescriptorPointer MakeRecord(int descriptor, std::string_view name) {
-  return io::DescriptorPointer(new io::OwnedDescriptor(descriptor, std::string(name)));
+  return io::DescriptorPointer(new io::DescriptorRecord(descriptor, std::string(name)));
 }
 
 // Sees to it that a write without readers is an error and not the end of the process. A handler of

@@ -26,7 +26,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 #include "io/descriptor/stream_awaiters.h"
 #include "sched/task.h"
 

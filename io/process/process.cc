@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/base/status.h"
 #include "io/descriptor/call_awaiter.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 #include "io/descriptor/readiness.h"
 #include "io/process/spawn.h"
 #include "sched/deadline.h"

@@ -28,12 +28,9 @@ namespace pelton::io {
 
 struct DebugAccess;
 
-// Awaits the next chunk.
-class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, private InputWaiter {
+// Base of awaiters that wait until a connection has input.
+class InputAwaiter : private Suspension, private InputWaiter {
  public:
-  ReadAwaiter(StreamConnection& connection, StopPhase interrupted_from)
-      : Suspension(interrupted_from), connection_(connection) {}
-
   bool await_ready() const noexcept {
     return connection_.HasInput() && !Scheduler::Current()->Due();
   }
@@ -44,11 +41,15 @@ class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, priva
     Suspend(task.promise());
     connection_.AwaitInput(this);
   }
-  absl::StatusOr<Chunk> await_resume() {
-    if (connection_.HasInput()) [[likely]]
-      return connection_.TakeChunk();
-    return Scheduler::Current()->current_context().StopStatus();
-  }
+
+ protected:
+  InputAwaiter(StreamConnection& connection, StopPhase interrupted_from)
+      : Suspension(interrupted_from), connection_(connection) {}
+  ~InputAwaiter() = default;
+
+  StreamConnection& connection() const { return connection_; }
+  // Why there is none. REQUIRES: the await is over, and there is no input.
+  static absl::Status StopStatus() { return Scheduler::Current()->current_context().StopStatus(); }
 
  private:
   friend struct DebugAccess;
@@ -64,6 +65,32 @@ class [[nodiscard("co_await it")]] ReadAwaiter final : private Suspension, priva
   }
 
   StreamConnection& connection_;
+};
+
+// Awaits the next chunk.
+class [[nodiscard("co_await it")]] ReadAwaiter final : public InputAwaiter {
+ public:
+  ReadAwaiter(StreamConnection& connection, StopPhase interrupted_from)
+      : InputAwaiter(connection, interrupted_from) {}
+
+  absl::StatusOr<Chunk> await_resume() {
+    if (connection().HasInput()) [[likely]]
+      return connection().TakeChunk();
+    return StopStatus();
+  }
+};
+
+// Awaits input and shows it, unread.
+class [[nodiscard("co_await it")]] PeekAwaiter final : public InputAwaiter {
+ public:
+  explicit PeekAwaiter(StreamConnection& connection)
+      : InputAwaiter(connection, StopPhase::kEverything) {}
+
+  absl::StatusOr<std::string_view> await_resume() {
+    if (connection().HasInput()) [[likely]]
+      return connection().PeekBytes();
+    return StopStatus();
+  }
 };
 
 // Awaits bytes in the caller's memory: directly from the kernel, or from a chunk when one holds
@@ -105,40 +132,6 @@ class [[nodiscard("co_await it")]] ReadIntoAwaiter final : private OperationAwai
   StreamConnection& connection_;
   std::span<char> target_;
   bool direct_ = false;
-};
-
-// Awaits input and shows it, unread.
-class [[nodiscard("co_await it")]] PeekAwaiter final : private Suspension, private InputWaiter {
- public:
-  explicit PeekAwaiter(StreamConnection& connection) : connection_(connection) {}
-
-  bool await_ready() const noexcept {
-    return connection_.HasInput() && !Scheduler::Current()->Due();
-  }
-  template <PeltonPromise Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) {
-    PELTON_CHECK(!connection_.has_reader()) << "two tasks read from one stream";
-    if (connection_.HasInput() || StoppedBeforeWaiting()) return Requeue(task.promise());
-    Suspend(task.promise());
-    connection_.AwaitInput(this);
-  }
-  absl::StatusOr<std::string_view> await_resume() {
-    if (connection_.HasInput()) [[likely]]
-      return connection_.PeekBytes();
-    return Scheduler::Current()->current_context().StopStatus();
-  }
-
- private:
-  void OnInput() override { Resume(); }
-  void Interrupt() override {
-    connection_.ForgetWaiter();
-    Resume();
-  }
-  void Describe(std::ostream& out) const override {
-    out << "input of descriptor " << connection_.descriptor() << " from " << connection_;
-  }
-
-  StreamConnection& connection_;
 };
 
 // Awaits as many bytes as the target holds: what chunks hold already, and the rest from the kernel in

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "framework/base/status.h"
 #include "io/descriptor/call_awaiter.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 #include "io/descriptor/stream_awaiters.h"
 #include "sched/sync/event.h"
 
@@ -49,7 +49,7 @@ absl::Status LimitReached(const absl::Status& error, const char* limit, const ch
 class DirectoryWatcher::State {
  public:
   explicit State(int descriptor)
-      : record_(new io::OwnedDescriptor(descriptor, "the events of a watcher")) {}
+      : record_(new io::DescriptorRecord(descriptor, "the events of a watcher")) {}
 
   Task<absl::StatusOr<WatchId>> Add(std::string path, uint32_t events) {
     const int descriptor = record_->descriptor();

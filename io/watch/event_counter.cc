@@ -37,7 +37,7 @@ absl::StatusOr<EventCounter> EventCounter::Create() {
   const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (descriptor < 0) return ErrnoToStatus(errno, "make an event counter");
   return EventCounter(
-      io::DescriptorPointer(new io::OwnedDescriptor(descriptor, "an event counter")));
+      io::DescriptorPointer(new io::DescriptorRecord(descriptor, "an event counter")));
 }
 
 absl::StatusOr<EventPoster> EventCounter::MakePoster() const {

@@ -20,7 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 #include "sched/task.h"
 
 namespace pelton {

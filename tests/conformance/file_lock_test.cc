@@ -6,8 +6,8 @@
 
 #include "absl/time/time.h"
 #include "io/file/file.h"
-#include "sched/sleep.h"
 #include "tests/conformance/file_test_base.h"
+#include "tests/conformance/tcp_test.h"
 
 namespace pelton::testing {
 namespace {
@@ -57,7 +57,7 @@ TEST_F(FileLockTest, AWaiterGetsTheLockWhenItIsGivenUpOrItsFileIsClosed) {
         got_it = true;
         co_return co_await files.second.Unlock();
       });
-      PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Milliseconds(5)));
+      co_await LetOthersRun();
       EXPECT_FALSE(got_it);
       PELTON_CO_RETURN_IF_ERROR(by_closing ? co_await files.first.Close()
                                            : co_await files.first.Unlock());
@@ -85,7 +85,7 @@ TEST_F(FileLockTest, WaitingForALockCanBeCancelledAndHasADeadline) {
         co_return absl::OkStatus();
       });
     }
-    PELTON_CO_RETURN_IF_ERROR(co_await SleepFor(absl::Milliseconds(5)));
+    co_await LetOthersRun();
     waiters.Cancel();
     PELTON_CO_RETURN_IF_ERROR(co_await waiters.Join());
     co_return co_await files.first.Unlock();

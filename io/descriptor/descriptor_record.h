@@ -6,8 +6,8 @@
 // frees itself.
 // Invariant: at most one operation on the descriptor at a time, which is the holder's (checked).
 
-#ifndef PELTON_IO_DESCRIPTOR_OWNED_DESCRIPTOR_H_
-#define PELTON_IO_DESCRIPTOR_OWNED_DESCRIPTOR_H_
+#ifndef PELTON_IO_DESCRIPTOR_DESCRIPTOR_RECORD_H_
+#define PELTON_IO_DESCRIPTOR_DESCRIPTOR_RECORD_H_
 
 #include <memory>
 #include <string>
@@ -26,10 +26,10 @@ namespace pelton::io {
 absl::Status OperationFailure(int error_number, std::string_view operation,
                               std::string_view subject);
 
-class OwnedDescriptor final : private Operation {
+class DescriptorRecord final : private Operation {
  public:
   // Takes `descriptor` over. REQUIRES: no operation was started on it.
-  OwnedDescriptor(int descriptor, std::string name)
+  DescriptorRecord(int descriptor, std::string name)
       : Operation(OperationKind::kClose), name_(std::move(name)) {
     Operation::descriptor = descriptor;
   }
@@ -56,7 +56,7 @@ class OwnedDescriptor final : private Operation {
   }
 
  private:
-  ~OwnedDescriptor() = default;
+  ~DescriptorRecord() = default;
   void OnCompletion(const Completion& completion) override;
 
   const std::string name_;
@@ -64,10 +64,10 @@ class OwnedDescriptor final : private Operation {
 };
 
 struct AbandonDescriptor {
-  void operator()(OwnedDescriptor* record) const { record->Abandon(); }
+  void operator()(DescriptorRecord* record) const { record->Abandon(); }
 };
-using DescriptorPointer = std::unique_ptr<OwnedDescriptor, AbandonDescriptor>;
+using DescriptorPointer = std::unique_ptr<DescriptorRecord, AbandonDescriptor>;
 
 }  // namespace pelton::io
 
-#endif  // PELTON_IO_DESCRIPTOR_OWNED_DESCRIPTOR_H_
+#endif  // PELTON_IO_DESCRIPTOR_DESCRIPTOR_RECORD_H_

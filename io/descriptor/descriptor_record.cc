@@ -1,4 +1,4 @@
-#include "io/descriptor/owned_descriptor.h"
+#include "io/descriptor/descriptor_record.h"
 
 #include <cerrno>
 
@@ -17,12 +17,12 @@ absl::Status OperationFailure(int error_number, std::string_view operation,
   return ErrnoToStatus(error_number, operation, subject);
 }
 
-void OwnedDescriptor::Abandon() {
+void DescriptorRecord::Abandon() {
   PELTON_CHECK(!in_use_) << name_ << " was destroyed while a task used it";
   Reactor::Current()->Start(*this);
 }
 
-void OwnedDescriptor::OnCompletion(const Completion&) {
+void DescriptorRecord::OnCompletion(const Completion&) {
   delete this;  // whatever close(2) said, the descriptor is gone
 }
 
